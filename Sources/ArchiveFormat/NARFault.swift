@@ -1,4 +1,6 @@
-/// Why bytes are not a Nix Archive. Offsets count from the start of the archive.
+/// Why bytes are not a Nix Archive.
+///
+/// Offsets count from the start of the archive.
 public enum NARFault: Error, Hashable, Sendable {
     /// The string at this offset is not the one that the grammar has there.
     case expected(String, at: UInt64)

@@ -24,7 +24,11 @@ public let derivationSizeLimit = 64 << 20
 ///
 /// Only the canonical form is accepted: what ``aterm(of:in:)`` writes, byte for byte.
 ///
-/// - Parameter name: The name of the derivation: its file's name in the store, without `.drv`.
+/// - Parameters:
+///   - bytes: The whole text.
+///   - name: The name of the derivation: its file's name in the store, without `.drv`.
+///   - store: The directory that its paths are in.
+/// - Returns: The derivation.
 /// - Throws: ``ATermFault`` with the offset of the first byte that does not fit.
 public func parseDerivation(
     _ bytes: [UInt8], name: String, in store: StoreDirectory = .standard
@@ -139,7 +143,9 @@ private struct ATermParser {
         return (name, .fixed(try storePath(path, at: pathAt), address))
     }
 
-    /// What is wanted of one derivation. Wants of wants nest, so they wait on a stack.
+    /// What is wanted of one derivation.
+    ///
+    /// Wants of wants nest, so they wait on a stack.
     private mutating func input() throws(ATermFault) -> DerivationInput {
         var waiting: [(input: DerivationInput, name: OutputName)] = []
         while true {

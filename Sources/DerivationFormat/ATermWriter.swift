@@ -97,7 +97,9 @@ struct ATermWriter {
         }
     }
 
-    /// Writes what is wanted of one derivation. Wants of wants nest, so they wait on a stack.
+    /// Writes what is wanted of one derivation.
+    ///
+    /// Wants of wants nest, so they wait on a stack.
     private mutating func addInput(_ input: DerivationInput) {
         enum Part {
             case input(DerivationInput)

@@ -35,7 +35,11 @@ public struct DerivationHasher: Sendable {
 
     /// What stands for the derivation at `path` in the hashes of others.
     ///
-    /// - Parameter lookup: Finds the derivation at a path; asked once for each.
+    /// - Parameters:
+    ///   - path: The derivation's own path.
+    ///   - lookup: Finds the derivation at a path; asked once for each.
+    /// - Returns: Its hash, which is remembered.
+    /// - Throws: ``DerivationHashFault`` when a derivation is missing or needs itself.
     public mutating func hashModulo(
         of path: StorePath, lookup: (StorePath) -> Derivation?
     ) throws(DerivationHashFault) -> HashModulo {

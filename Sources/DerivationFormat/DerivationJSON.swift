@@ -248,7 +248,9 @@ private struct DerivationJSONReader {
         }
     }
 
-    /// What is wanted of one derivation. JSON that was read nests at most ``JSONValue/depthLimit``.
+    /// What is wanted of one derivation.
+    ///
+    /// JSON that was read nests at most ``JSONValue/depthLimit``.
     func input() throws(DerivationJSONFault) -> DerivationInput {
         _ = try members(required: ["outputs", "dynamicOutputs"], optional: [])
         var outputs: Set<OutputName> = []

@@ -25,7 +25,10 @@ public struct DerivationVerification: Hashable, Sendable {
 /// path, and every output path computed whose inputs are in the set too. Outputs whose path depends on
 /// content, and those of derivations with inputs outside of the set, have nothing that could be computed.
 ///
-/// - Parameter files: What to call each file in messages, its name, and its bytes.
+/// - Parameters:
+///   - files: What to call each file in messages, its name, and its bytes.
+///   - store: The directory that all paths are in.
+/// - Returns: How many there are, how many outputs were computed, and everything that is wrong.
 public func verifyDerivations(
     _ files: [(file: String, name: [UInt8], bytes: [UInt8])], in store: StoreDirectory
 ) -> DerivationVerification {

@@ -31,8 +31,14 @@ public struct StorePathMaker: Hashable, Sendable {
 
     /// The path of an object from a promise about its content.
     ///
-    /// - Parameter refersToItself: Whether the object refers to itself, its hash part being masked in
-    ///   the content that was hashed. Only the recursive SHA-256 method can say so.
+    /// - Parameters:
+    ///   - name: What follows the dash.
+    ///   - address: The promise.
+    ///   - references: The other objects that the content refers to.
+    ///   - refersToItself: Whether the object refers to itself, its hash part being masked in the
+    ///     content that was hashed. Only the recursive SHA-256 method can say so.
+    /// - Returns: The path.
+    /// - Throws: ``StorePathMakerFault`` when no object can have that name or those references.
     public func path(
         name: String, address: ContentAddress, references: Set<StorePath> = [],
         refersToItself: Bool = false

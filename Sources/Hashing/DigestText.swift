@@ -26,7 +26,10 @@ extension Digest {
     ///
     /// Which of base 16, nix-base32 and base 64 a text is follows from its length.
     ///
-    /// - Parameter algorithm: What the digest must be of; needed when the text does not say it.
+    /// - Parameters:
+    ///   - text: The text form.
+    ///   - expected: What the digest must be of; needed when the text does not say it.
+    /// - Throws: ``DigestFault`` that says which of this does not hold.
     public init(parsing text: String, algorithm expected: HashAlgorithm? = nil) throws(DigestFault)
     {
         var rest = Substring(text)

@@ -51,7 +51,9 @@ public struct CompiledProfile: Hashable, Sendable {
     }
 }
 
-/// The network a builder gets. There is no case for the host's.
+/// The network a builder gets.
+///
+/// There is no case for the host's.
 public enum Network: UInt8, Hashable, Sendable, CaseIterable {
     /// A network namespace of its own whose loopback interface is down.
     case none = 0
@@ -59,7 +61,9 @@ public enum Network: UInt8, Hashable, Sendable, CaseIterable {
     case loopback = 1
 }
 
-/// A host device a sandbox may have. There is no case for "some path of the host".
+/// A host device a sandbox may have.
+///
+/// There is no case for "some path of the host".
 public enum Device: UInt8, Hashable, Sendable, CaseIterable {
     case null = 0
     case zero = 1
@@ -80,7 +84,9 @@ public struct HostMount: Hashable, Sendable {
         case optional = 1
     }
 
-    /// The absolute path on the host. A symbolic link there is re-created, not followed, unless
+    /// The absolute path on the host.
+    ///
+    /// A symbolic link there is re-created, not followed, unless
     /// ``followsLink`` says otherwise.
     public var source: [UInt8]
     /// The absolute path in the sandbox.

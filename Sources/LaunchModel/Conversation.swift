@@ -1,4 +1,6 @@
-/// What the engine may ask of the launcher. One packet each; descriptors go along as said.
+/// What the engine may ask of the launcher.
+///
+/// One packet each; descriptors go along as said.
 public enum LauncherRequest: Hashable, Sendable {
     /// Checks a request and takes a build user for it. Goes with one descriptor: a sealed memfd that
     /// holds an encoded ``LaunchRequest``. Answered by `prepared` or `noUser`.
@@ -33,7 +35,9 @@ public enum LockOperation: UInt8, Hashable, Sendable {
     case release = 1
 }
 
-/// What the launcher tells the engine. One packet each; descriptors go along as said.
+/// What the launcher tells the engine.
+///
+/// One packet each; descriptors go along as said.
 public enum LauncherEvent: Hashable, Sendable {
     /// The configuration was accepted; this is the first packet.
     case ready
