@@ -176,14 +176,14 @@ extension CompiledProfile {
         sandboxUser = try reader.read(UInt32.self)
         sandboxGroup = try reader.read(UInt32.self)
         hostName = try reader.readString(limit: 64)
-        network = try Self.readCase(&reader)
+        network = try reader.readCase()
         hostMounts = try reader.readList(limit: 4096) { (reader) throws(CodingFault) in
             HostMount(
                 source: try reader.readPath(), target: try reader.readPath(),
-                presence: try Self.readCase(&reader), followsLink: try reader.readBool())
+                presence: try reader.readCase(), followsLink: try reader.readBool())
         }
         devices = try reader.readList(limit: 64) { (reader) throws(CodingFault) in
-            try Self.readCase(&reader)
+            try reader.readCase()
         }
         rootSize = try reader.read(UInt64.self)
         temporarySize = try reader.read(UInt64.self)
@@ -201,14 +201,5 @@ extension CompiledProfile {
         filter = try reader.readBytes(limit: Self.filterLimit * 8)
         // A profile without a filter would be a sandbox without one: there is no such thing.
         guard !filter.isEmpty, filter.count % 8 == 0 else { throw .malformed(at: filterAt) }
-    }
-
-    private static func readCase<E: RawRepresentable>(
-        _ reader: inout ByteReader
-    ) throws(CodingFault) -> E where E.RawValue == UInt8 {
-        let start = reader.offset
-        let byte = try reader.read(UInt8.self)
-        guard let value = E(rawValue: byte) else { throw .unknownValue(UInt64(byte), at: start) }
-        return value
     }
 }

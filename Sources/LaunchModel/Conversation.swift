@@ -110,33 +110,20 @@ public struct BuildEnd: Hashable, Sendable {
     }
 }
 
-/// Where a build is in its life.
-public enum BuildPhase: UInt8, Hashable, Sendable, CaseIterable {
-    case unknown = 0
-    case prepared = 1
-    case running = 2
-    case ending = 3
-    case ended = 4
-    case taking = 5
-    case taken = 6
-    case discarding = 7
-    case failed = 8
-}
-
 /// Why something legal was not done.
 public struct Refusal: Hashable, Sendable {
     /// What the launcher was doing.
     public var reason: Reason
     /// The errno of the call that failed, or zero.
     public var errno: Int32
-    /// The file or place, in bytes, for people to read: never more than 1024.
+    /// The file or place, in bytes, for people to read: at most ``subjectLimit`` of them.
     public var subject: [UInt8]
 
     /// Puts a refusal together.
     public init(_ reason: Reason, errno: Int32 = 0, subject: [UInt8] = []) {
         self.reason = reason
         self.errno = errno
-        self.subject = [UInt8](subject.prefix(1024))
+        self.subject = [UInt8](subject.prefix(Self.subjectLimit))
     }
 }
 

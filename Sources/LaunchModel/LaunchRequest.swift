@@ -123,12 +123,7 @@ extension LaunchRequest {
             return BuildFile(name: name, contents: try reader.readBytes(limit: Self.encodingLimit))
         }
         buildDirectory = try reader.readPath(limit: 255)
-        let personalityAt = reader.offset
-        let personalityByte = try reader.read(UInt8.self)
-        guard let personality = Personality(rawValue: personalityByte) else {
-            throw .unknownValue(UInt64(personalityByte), at: personalityAt)
-        }
-        self.personality = personality
+        personality = try reader.readCase()
         keepsFailed = try reader.readBool()
         try reader.finish()
     }

@@ -126,12 +126,7 @@ extension LauncherConfiguration {
         let version = try reader.read(UInt32.self)
         guard version == Self.version else { throw .unknownValue(UInt64(version), at: 0) }
         generation = Generation(bytes: try reader.readExactly(32))
-        let modeAt = reader.offset
-        let modeByte = try reader.read(UInt8.self)
-        guard let mode = Mode(rawValue: modeByte) else {
-            throw .unknownValue(UInt64(modeByte), at: modeAt)
-        }
-        self.mode = mode
+        mode = try reader.readCase()
         let store = try reader.readPath()
         let logicalStore = try reader.readPath()
         let state = try reader.readPath()
