@@ -24,6 +24,7 @@ let package = Package(
     products: [.executable(name: "kiln", targets: ["kiln"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     ],
     targets: [
@@ -33,6 +34,8 @@ let package = Package(
         module("StoreModel", ["Hashing", "LaunchModel"]),
         module("DerivationFormat", ["Hashing", "LaunchModel", "StoreModel"]),
         module("ArchiveFormat"),
+        module(
+            "Goals", ["StoreModel", .product(name: "DequeModule", package: "swift-collections")]),
         // The command.
         .executableTarget(
             name: "kiln",
@@ -46,5 +49,6 @@ let package = Package(
         tests("StoreModel", ["Hashing"]),
         tests("DerivationFormat", ["Hashing", "StoreModel"]),
         tests("ArchiveFormat", ["Hashing"]),
+        tests("Goals", ["StoreModel"]),
     ]
 )
