@@ -36,6 +36,7 @@ let package = Package(
         module("ArchiveFormat"),
         module(
             "Goals", ["StoreModel", .product(name: "DequeModule", package: "swift-collections")]),
+        module("SandboxPlanning", ["DerivationFormat", "Hashing", "LaunchModel", "StoreModel"]),
         // The command.
         .executableTarget(
             name: "kiln",
@@ -50,5 +51,6 @@ let package = Package(
         tests("DerivationFormat", ["Hashing", "StoreModel"]),
         tests("ArchiveFormat", ["Hashing"]),
         tests("Goals", ["StoreModel"]),
+        tests("SandboxPlanning", ["DerivationFormat", "Hashing", "LaunchModel", "StoreModel"]),
     ]
 )
