@@ -37,6 +37,7 @@ let package = Package(
         module(
             "Goals", ["StoreModel", .product(name: "DequeModule", package: "swift-collections")]),
         module("SandboxPlanning", ["DerivationFormat", "Hashing", "LaunchModel", "StoreModel"]),
+        module("DaemonWire", ["DerivationFormat", "Hashing", "StoreModel"]),
         // The command.
         .executableTarget(
             name: "kiln",
@@ -51,6 +52,7 @@ let package = Package(
         tests("DerivationFormat", ["Hashing", "StoreModel"]),
         tests("ArchiveFormat", ["Hashing"]),
         tests("Goals", ["StoreModel"]),
+        tests("DaemonWire", ["Hashing", "StoreModel"]),
         tests("SandboxPlanning", ["DerivationFormat", "Hashing", "LaunchModel", "StoreModel"]),
     ]
 )

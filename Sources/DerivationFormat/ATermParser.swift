@@ -1,4 +1,3 @@
-import Hashing
 public import StoreModel
 
 /// Why bytes are not the text form of a derivation.
@@ -120,27 +119,19 @@ private struct ATermParser {
         let hashAt = offset
         let hash = String(decoding: try string(), as: UTF8.self)
         try expect(")")
-        if algorithm.isEmpty {
-            guard hash.isEmpty else { throw .malformed("a hash without an algorithm", at: hashAt) }
+        do {
             return (
-                name, path.isEmpty ? .deferred : .inputAddressed(try storePath(path, at: pathAt))
+                name,
+                try DerivationOutput(path: path, algorithm: algorithm, hash: hash, in: store)
             )
-        }
-        guard let (method, function) = addressing(algorithm) else {
-            throw .malformed("unknown hash algorithm '\(algorithm)'", at: algorithmAt)
-        }
-        guard !path.isEmpty else {
-            switch hash {
-            case "": return (name, .floating(method, function))
-            case "impure": return (name, .impure(method, function))
-            default: throw .malformed("a fixed output without a path", at: pathAt)
+        } catch {
+            switch error {
+            case .path(let fault): throw .storePath(fault, at: pathAt)
+            case .pathMissing: throw .malformed("\(error)", at: pathAt)
+            case .algorithm: throw .malformed("\(error)", at: algorithmAt)
+            case .algorithmMissing, .hash: throw .malformed("\(error)", at: hashAt)
             }
         }
-        guard let digest = Base16.decode(hash), digest.count == function.digestLength else {
-            throw .malformed("not a \(function.name) digest in base 16", at: hashAt)
-        }
-        let address = ContentAddress(method: method, digest: Digest(function, bytes: digest))
-        return (name, .fixed(try storePath(path, at: pathAt), address))
     }
 
     /// What is wanted of one derivation.
@@ -179,17 +170,6 @@ private struct ATermParser {
             }
             if waiting.isEmpty { return value }
         }
-    }
-
-    private func addressing(_ text: String) -> (ContentAddressMethod, HashAlgorithm)? {
-        for method in ContentAddressMethod.allCases.reversed() where text.hasPrefix(method.prefix) {
-            guard let algorithm = HashAlgorithm(name: String(text.dropFirst(method.prefix.count)))
-            else {
-                continue
-            }
-            return (method, algorithm)
-        }
-        return nil
     }
 
     private mutating func outputNames() throws(ATermFault) -> Set<OutputName> {

@@ -35,7 +35,8 @@ struct ATermWriter {
         let isDynamic = inputs.contains { !$0.value.dynamic.isEmpty }
         writer.add(isDynamic ? "DrvWithVersion(\"xp-dyn-drv\",[" : "Derive([")
         writer.addList(derivation.outputs.sorted { $0.key < $1.key }) { writer, output in
-            let (path, algorithm, hash) = fields(of: output.value, paths: outputs, in: store)
+            let (statedPath, algorithm, hash) = output.value.fields(in: store)
+            let path = outputs == .masked ? [] : statedPath
             writer.add("(")
             writer.addPlain(output.key.bytes)
             writer.add(",")
@@ -76,25 +77,6 @@ struct ATermWriter {
         }
         writer.add("])")
         return writer.bytes
-    }
-
-    /// The three fields of an output after its name: path, algorithm, hash.
-    private static func fields(
-        of output: DerivationOutput, paths: OutputPaths, in store: StoreDirectory
-    ) -> (path: [UInt8], algorithm: String, hash: String) {
-        switch output {
-        case .inputAddressed(let path):
-            (paths == .masked ? [] : store.path(of: path).bytes, "", "")
-        case .fixed(let path, let address):
-            (
-                paths == .masked ? [] : store.path(of: path).bytes,
-                address.method.prefix + address.digest.algorithm.name,
-                address.digest.text(.base16, prefixed: false)
-            )
-        case .floating(let method, let algorithm): ([], method.prefix + algorithm.name, "")
-        case .deferred: ([], "", "")
-        case .impure(let method, let algorithm): ([], method.prefix + algorithm.name, "impure")
-        }
     }
 
     /// Writes what is wanted of one derivation.

@@ -74,6 +74,8 @@ public struct BuildResult: Hashable, Sendable {
     public var message: String
     /// How often the builder ran.
     public var timesBuilt: UInt64
+    /// Whether two runs of the builder gave different outputs.
+    public var isNonDeterministic: Bool
     /// When the builder started, in seconds since 1970.
     public var startTime: Int64
     /// When it ended, in seconds since 1970.
@@ -87,13 +89,15 @@ public struct BuildResult: Hashable, Sendable {
 
     /// Puts a result together.
     public init(
-        status: Status, message: String = "", timesBuilt: UInt64 = 0, startTime: Int64 = 0,
+        status: Status, message: String = "", timesBuilt: UInt64 = 0,
+        isNonDeterministic: Bool = false, startTime: Int64 = 0,
         stopTime: Int64 = 0, userTime: UInt64? = nil, systemTime: UInt64? = nil,
         outputs: [OutputName: StorePath] = [:]
     ) {
         self.status = status
         self.message = message
         self.timesBuilt = timesBuilt
+        self.isNonDeterministic = isNonDeterministic
         self.startTime = startTime
         self.stopTime = stopTime
         self.userTime = userTime
