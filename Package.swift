@@ -38,11 +38,14 @@ let package = Package(
             "Goals", ["StoreModel", .product(name: "DequeModule", package: "swift-collections")]),
         module("SandboxPlanning", ["DerivationFormat", "Hashing", "LaunchModel", "StoreModel"]),
         module("DaemonWire", ["DerivationFormat", "Hashing", "StoreModel"]),
+        // The host.
+        module("SystemCalls"),
+        module("StoreFiles", ["ArchiveFormat", "StoreModel", "SystemCalls"]),
         // The command.
         .executableTarget(
             name: "kiln",
             dependencies: [
-                "ArchiveFormat", "DerivationFormat", "Hashing", "StoreModel",
+                "DerivationFormat", "Hashing", "StoreFiles", "StoreModel",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: settings),
         // Tests mirror the sources.
@@ -53,6 +56,8 @@ let package = Package(
         tests("ArchiveFormat", ["Hashing"]),
         tests("Goals", ["StoreModel"]),
         tests("DaemonWire", ["Hashing", "StoreModel"]),
+        tests("SystemCalls"),
+        tests("StoreFiles", ["ArchiveFormat", "StoreModel", "SystemCalls"]),
         tests("SandboxPlanning", ["DerivationFormat", "Hashing", "LaunchModel", "StoreModel"]),
     ]
 )

@@ -1,4 +1,3 @@
-import ArchiveFormat
 import Glibc
 
 /// The last component of a path, as bytes.
@@ -75,56 +74,4 @@ func readFile(_ path: String, limit: Int) throws -> [UInt8] {
         bytes += piece
     }
     return bytes
-}
-
-/// The archive of the tree at `path`, in pieces; symbolic links are kept, the top one too.
-func archive(_ path: String, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
-    enum Part {
-        case node(String)
-        case entry([UInt8], of: String)
-        case endDirectory
-    }
-    var writer = NARWriter()
-    // A stack instead of recursion: the last part is the next one.
-    var parts = [Part.node(path)]
-    while let part = parts.popLast() {
-        switch part {
-        case .endDirectory: writer.endDirectory()
-        case .entry(let name, let parent):
-            guard let text = String(validating: name, as: UTF8.self) else {
-                throw InputError("\(parent): the name of an entry is not UTF-8")
-            }
-            writer.entry(name: name)
-            parts.append(.node(parent + "/" + text))
-        case .node(let path):
-            var status = stat()
-            guard lstat(path, &status) == 0 else { throw InputError(call: "lstat", path: path) }
-            switch status.st_mode & S_IFMT {
-            case S_IFREG:
-                let isExecutable = status.st_mode & S_IXUSR != 0
-                writer.beginFile(isExecutable: isExecutable, size: UInt64(status.st_size))
-                try writer.take().withUnsafeBytes(body)
-                var left = Int(status.st_size)
-                try readFile(path) { piece in
-                    left -= piece.count
-                    try body(piece)
-                }
-                guard left == 0 else { throw InputError("\(path): changed while it was read") }
-                writer.endFile()
-            case S_IFDIR:
-                writer.beginDirectory()
-                parts.append(.endDirectory)
-                for name in try directoryEntries(path).reversed() {
-                    parts.append(.entry(name, of: path))
-                }
-            case S_IFLNK:
-                var target = [UInt8](repeating: 0, count: Int(NARLimits.targetLength) + 1)
-                let count = readlink(path, &target, target.count)
-                guard count >= 0 else { throw InputError(call: "readlink", path: path) }
-                writer.symbolicLink(target: [UInt8](target[..<count]))
-            default: throw InputError("\(path): neither a file, a directory nor a symbolic link")
-            }
-        }
-        try writer.take().withUnsafeBytes(body)
-    }
 }

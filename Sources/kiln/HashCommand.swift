@@ -1,5 +1,6 @@
 public import ArgumentParser
 public import Hashing
+import StoreFiles
 
 /// `kiln hash`.
 struct HashCommand: ParsableCommand {
@@ -25,7 +26,11 @@ struct HashCommand: ParsableCommand {
             if flat {
                 try readFile(path) { stream.update($0) }
             } else {
-                try archive(path) { stream.update($0) }
+                do {
+                    try archive(path) { stream.update($0) }
+                } catch {
+                    throw InputError("\(error)")
+                }
             }
             print(stream.finalize().text(format, prefixed: false))
         }
