@@ -26,6 +26,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: [
         // Pure: no I/O, no Foundation.
@@ -41,6 +42,7 @@ let package = Package(
         // The host.
         module("SystemCalls"),
         module("StoreFiles", ["ArchiveFormat", "StoreModel", "SystemCalls"]),
+        module("Policy", ["LaunchModel", .product(name: "TOMLKit", package: "TOMLKit")]),
         // The command.
         .executableTarget(
             name: "kiln",
@@ -57,6 +59,7 @@ let package = Package(
         tests("Goals", ["StoreModel"]),
         tests("DaemonWire", ["Hashing", "StoreModel"]),
         tests("SystemCalls"),
+        tests("Policy", ["LaunchModel"]),
         tests("StoreFiles", ["ArchiveFormat", "StoreModel", "SystemCalls"]),
         tests("SandboxPlanning", ["DerivationFormat", "Hashing", "LaunchModel", "StoreModel"]),
     ]
