@@ -39,15 +39,21 @@ let package = Package(
             "Goals", ["StoreModel", .product(name: "DequeModule", package: "swift-collections")]),
         module("SandboxPlanning", ["DerivationFormat", "Hashing", "LaunchModel", "StoreModel"]),
         module("DaemonWire", ["DerivationFormat", "Hashing", "StoreModel"]),
+        module("Diagnostics"),
         // The host.
         module("SystemCalls"),
         module("StoreFiles", ["ArchiveFormat", "StoreModel", "SystemCalls"]),
-        module("Policy", ["LaunchModel", .product(name: "TOMLKit", package: "TOMLKit")]),
+        module(
+            "Policy", ["Diagnostics", "LaunchModel", .product(name: "TOMLKit", package: "TOMLKit")]),
+        .systemLibrary(
+            name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         // The command.
         .executableTarget(
             name: "kiln",
             dependencies: [
-                "DerivationFormat", "Hashing", "StoreFiles", "StoreModel",
+                "ArchiveFormat", "DaemonWire", "DerivationFormat",
+                "Goals", "Hashing", "LaunchModel", "Policy",
+                "SandboxPlanning", "StoreFiles", "StoreModel", "SystemCalls",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: settings),
         // Tests mirror the sources.

@@ -12,12 +12,20 @@ public enum ATermFault: Error, Hashable, Sendable {
     case malformed(String, at: Int)
     /// The text is longer than ``derivationSizeLimit``.
     case tooLarge(Int)
+    /// At this offset, wants of wants nest deeper than ``derivationInputDepthLimit``.
+    case tooDeep(at: Int)
     /// The text means a derivation, but from this offset on that would be written otherwise.
     case notCanonical(at: Int)
 }
 
 /// The longest text form that is read, in bytes.
 public let derivationSizeLimit = 64 << 20
+
+/// How deep wants of wants may nest, in the text form and in JSON.
+///
+/// Such values are freed by recursion, so a limit is what keeps a hostile text from ending the process;
+/// 32 is far beyond what anybody means and fits twice over into what ``JSONValue`` nests.
+public let derivationInputDepthLimit = 32
 
 /// Reads the text form of a derivation.
 ///
@@ -136,12 +144,13 @@ private struct ATermParser {
 
     /// What is wanted of one derivation.
     ///
-    /// Wants of wants nest, so they wait on a stack.
+    /// Wants of wants nest, so they wait on a stack; a want of nothing at all is refused, as Nix does.
     private mutating func input() throws(ATermFault) -> DerivationInput {
         var waiting: [(input: DerivationInput, name: OutputName)] = []
         while true {
             var value: DerivationInput
             if nextIs("(") {
+                guard waiting.count < derivationInputDepthLimit else { throw .tooDeep(at: offset) }
                 try expect("(")
                 value = DerivationInput(try outputNames())
                 try expect(",[(")
@@ -149,7 +158,11 @@ private struct ATermParser {
                 try expect(",")
                 continue
             }
+            let start = offset
             value = DerivationInput(try outputNames())
+            guard !value.outputs.isEmpty else {
+                throw .malformed("an input of which no output is wanted", at: start)
+            }
             // The value is whole: give it to the one that waits for it, which may be whole then too.
             while var (outer, name) = waiting.popLast() {
                 try expect(")")
@@ -261,6 +274,8 @@ extension ATermFault: CustomStringConvertible {
         case .malformed(let what, let offset): "\(what), at byte \(offset)"
         case .tooLarge(let count):
             "\(count) bytes are more than the limit of \(derivationSizeLimit)"
+        case .tooDeep(let offset):
+            "outputs of outputs nest deeper than \(derivationInputDepthLimit), at byte \(offset)"
         case .notCanonical(let offset): "not the canonical form, from byte \(offset) on"
         }
     }

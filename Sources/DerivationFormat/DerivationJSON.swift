@@ -13,6 +13,10 @@ public enum DerivationJSONFault: Error, Hashable, Sendable {
     case notUnicode(String)
     /// The version is not 4.
     case version(String)
+    /// Wants of wants nest deeper than ``derivationInputDepthLimit`` at this place.
+    case tooDeep(String)
+    /// Nothing is wanted of the input at this place.
+    case nothingWanted(String)
     /// The path of a fixed output cannot be computed.
     case path(StorePathMakerFault)
 }
@@ -27,7 +31,8 @@ public func json(of derivation: Derivation) throws(DerivationJSONFault) -> JSONV
     for (name, output) in derivation.outputs { outputs["\(name)"] = .object(members(of: output)) }
     var inputs: [String: JSONValue] = [:]
     for (path, input) in derivation.inputDerivations {
-        inputs[path.baseName] = json(of: input, depth: 0)
+        inputs[path.baseName] = try json(
+            of: input, at: "inputs.drvs.\(path.baseName)", depth: 0)
     }
     var environment: [String: JSONValue] = [:]
     var members: [String: JSONValue] = [:]
@@ -86,14 +91,14 @@ private func members(of output: DerivationOutput) -> [String: JSONValue] {
     }
 }
 
-/// Wants of wants nest as deep as the text form that they were read from, which is bounded by its size;
-/// beyond what JSON readers accept they are cut off by the reader's own limit.
-private func json(of input: DerivationInput, depth: Int) -> JSONValue {
+/// What is wanted of one derivation; the depth is bounded, so this may recurse.
+private func json(
+    of input: DerivationInput, at place: String, depth: Int
+) throws(DerivationJSONFault) -> JSONValue {
     var dynamic: [String: JSONValue] = [:]
-    if depth < JSONValue.depthLimit {
-        for (name, inner) in input.dynamic {
-            dynamic["\(name)"] = json(of: inner, depth: depth + 1)
-        }
+    for (name, inner) in input.dynamic {
+        guard depth < derivationInputDepthLimit else { throw .tooDeep(place) }
+        dynamic["\(name)"] = try json(of: inner, at: place, depth: depth + 1)
     }
     return .object([
         "outputs": .array(input.outputs.sorted().map { .string("\($0)") }),
@@ -147,7 +152,7 @@ public func derivation(
     _ = try inputs.members(required: ["drvs", "srcs"], optional: [])
     var derivations: [StorePath: DerivationInput] = [:]
     for (key, entry) in try inputs.member("drvs").members() {
-        derivations[try entry.storePath(key)] = try entry.input()
+        derivations[try entry.storePath(key)] = try entry.input(depth: 0)
     }
     var sources: Set<StorePath> = []
     for entry in try inputs.member("srcs").items() {
@@ -250,8 +255,8 @@ private struct DerivationJSONReader {
 
     /// What is wanted of one derivation.
     ///
-    /// JSON that was read nests at most ``JSONValue/depthLimit``.
-    func input() throws(DerivationJSONFault) -> DerivationInput {
+    /// The depth is bounded, so this may recurse.
+    func input(depth: Int) throws(DerivationJSONFault) -> DerivationInput {
         _ = try members(required: ["outputs", "dynamicOutputs"], optional: [])
         var outputs: Set<OutputName> = []
         for entry in try member("outputs").items() {
@@ -263,10 +268,29 @@ private struct DerivationJSONReader {
         var dynamic: [OutputName: DerivationInput] = [:]
         for (key, entry) in try member("dynamicOutputs").members() {
             guard let name = OutputName([UInt8](key.utf8)) else { throw .unknown(entry.place) }
-            dynamic[name] = try entry.input()
+            guard depth < derivationInputDepthLimit else { throw .tooDeep(place) }
+            dynamic[name] = try entry.input(depth: depth + 1)
         }
+        guard !outputs.isEmpty || !dynamic.isEmpty else { throw .nothingWanted(place) }
         return DerivationInput(outputs, dynamic: dynamic)
     }
 
     private func below(_ key: String) -> String { place.isEmpty ? key : "\(place).\(key)" }
+}
+
+extension DerivationJSONFault: CustomStringConvertible {
+    /// One sentence that says what is wrong, and at which member.
+    public var description: String {
+        switch self {
+        case .wrongType(let place): "the member '\(place)' is missing or has the wrong type"
+        case .unknown(let place): "the member '\(place)' means nothing"
+        case .storePath(let place): "'\(place)' is not a store path"
+        case .notUnicode(let place): "'\(place)' is not UTF-8, and JSON can hold nothing else"
+        case .version(let version): "the version is \(version), and only 4 is known"
+        case .tooDeep(let place):
+            "in '\(place)', outputs of outputs nest deeper than \(derivationInputDepthLimit)"
+        case .nothingWanted(let place): "of '\(place)' no output is wanted"
+        case .path(let fault): "\(fault)"
+        }
+    }
 }

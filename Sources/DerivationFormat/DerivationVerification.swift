@@ -22,7 +22,8 @@ public struct DerivationVerification: Hashable, Sendable {
 /// Checks `.drv` files against one another, without a store.
 ///
 /// Each is parsed, printed again identically, its own path computed when the file's name is a store
-/// path, and every output path computed whose inputs are in the set too. Outputs whose path depends on
+/// path, every variable that is named after an output compared with the output's path, and every output
+/// path computed whose inputs are in the set too. Outputs whose path depends on
 /// content, and those of derivations with inputs outside of the set, have nothing that could be computed.
 ///
 /// - Parameters:
@@ -32,10 +33,18 @@ public struct DerivationVerification: Hashable, Sendable {
 public func verifyDerivations(
     _ files: [(file: String, name: [UInt8], bytes: [UInt8])], in store: StoreDirectory
 ) -> DerivationVerification {
+    verifyDerivations(files, in: store, onLookup: {})
+}
+
+/// As above; `onLookup` is called whenever a derivation of the set is looked up, so that tests can count.
+func verifyDerivations(
+    _ files: [(file: String, name: [UInt8], bytes: [UInt8])], in store: StoreDirectory,
+    onLookup: () -> Void
+) -> DerivationVerification {
     var result = DerivationVerification(derivations: files.count)
     let maker = StorePathMaker(store)
     var derivations: [StorePath: Derivation] = [:]
-    var parsed: [(file: String, derivation: Derivation)] = []
+    var parsed: [(file: String, path: StorePath, derivation: Derivation)] = []
     for (file, name, bytes) in files {
         do {
             let stated = storePath(named: name)
@@ -52,15 +61,32 @@ public func verifyDerivations(
                 continue
             }
             derivations[path] = derivation
-            parsed.append((file, derivation))
+            parsed.append((file, path, derivation))
         } catch {
             result.fail(file, "\(error)")
         }
     }
+    let open = openDerivations(derivations)
     var hasher = DerivationHasher(store)
-    for (file, derivation) in parsed {
+    for (file, path, derivation) in parsed {
+        // The variables are checked whatever is missing from the set: they need no computing.
+        for (name, output) in derivation.outputs.sorted(by: { $0.key < $1.key }) {
+            guard let stated = output.path else { continue }
+            let variable = derivation.environment[ByteString(name.bytes)]
+            guard variable == store.path(of: stated) else {
+                let found = variable.map { "is '\($0)'" } ?? "is missing"
+                result.fail(
+                    file,
+                    "the variable '\(name)' \(found) and should be '\(store.path(of: stated))'")
+                continue
+            }
+        }
+        guard !open.contains(path) else { continue }
         do throws(DerivationHashFault) {
-            let paths = try hasher.outputPaths(of: derivation) { derivations[$0] }
+            let paths = try hasher.outputPaths(of: derivation) {
+                onLookup()
+                return derivations[$0]
+            }
             for (name, output) in derivation.outputs.sorted(by: { $0.key < $1.key }) {
                 guard let stated = output.path else { continue }
                 guard let computed = paths[name] else {
@@ -71,19 +97,41 @@ public func verifyDerivations(
                     result.fail(file, "output '\(name)' is '\(stated)' and should be '\(computed)'")
                     continue
                 }
-                let variable = derivation.environment[ByteString(name.bytes)]
-                guard variable == nil || variable == store.path(of: computed) else {
-                    result.fail(file, "the variable '\(name)' should be the path of the output")
-                    continue
-                }
                 result.outputs += 1
             }
         } catch {
-            if case .missingInput = error { continue }
             result.fail(file, "\(error)")
         }
     }
     return result
+}
+
+/// The derivations whose output paths cannot be computed, as something that they need is missing.
+///
+/// Found from the missing ones upward, each derivation once: asking every derivation for its inputs would
+/// walk to the same gap again and again.
+private func openDerivations(_ derivations: [StorePath: Derivation]) -> Set<StorePath> {
+    var users: [StorePath: [StorePath]] = [:]
+    var missing: Set<StorePath> = []
+    for (path, derivation) in derivations where !derivation.hasPromisedContent {
+        for input in derivation.inputDerivations.keys {
+            users[input, default: []].append(path)
+            if derivations[input] == nil { missing.insert(input) }
+        }
+    }
+    var open: Set<StorePath> = []
+    var next = [StorePath](missing)
+    while let path = next.popLast() {
+        for user in users[path] ?? [] where open.insert(user).inserted { next.append(user) }
+    }
+    return open
+}
+
+extension Derivation {
+    /// Whether the paths of the outputs follow from promises alone, whatever the inputs are.
+    fileprivate var hasPromisedContent: Bool {
+        outputs.values.allSatisfy { if case .fixed = $0 { true } else { false } }
+    }
 }
 
 /// The store path that a file is named after; nothing for a file that was named by hand.

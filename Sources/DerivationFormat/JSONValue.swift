@@ -83,6 +83,19 @@ public enum JSONFault: Error, Hashable, Sendable {
     case repeatedKey(String, at: Int)
 }
 
+extension JSONFault: CustomStringConvertible {
+    /// What does not fit, and where.
+    public var description: String {
+        switch self {
+        case .malformed(let offset): "not JSON at byte \(offset)"
+        case .tooDeep(let offset):
+            "more than \(JSONValue.depthLimit) values inside one another at byte \(offset)"
+        case .repeatedKey(let key, let offset):
+            "the key '\(key)' stands twice, before byte \(offset)"
+        }
+    }
+}
+
 extension JSONValue {
     /// Reads one JSON value (RFC 8259) that is all of `bytes`.
     ///
@@ -95,9 +108,14 @@ extension JSONValue {
 
 /// Reads JSON with a stack of its own.
 private struct JSONParser {
-    private enum Open {
-        case array([JSONValue])
-        case object([String: JSONValue], key: String)
+    /// An array or object that is not closed yet.
+    ///
+    /// Its parts are changed in place: taken out and put back, a long list would be copied for each item.
+    private struct Open {
+        var items: [JSONValue] = []
+        var members: [String: JSONValue] = [:]
+        /// The key that the next value belongs to; nothing in an array.
+        var key: String?
     }
 
     let bytes: [UInt8]
@@ -116,42 +134,37 @@ private struct JSONParser {
                 let isArray = peek == UInt8(ascii: "[")
                 offset += 1
                 skipSpace()
-                if peek == UInt8(ascii: isArray ? "]" : "}") {
+                if peek == (isArray ? UInt8(ascii: "]") : UInt8(ascii: "}")) {
                     offset += 1
                     value = isArray ? .array([]) : .object([:])
                 } else {
-                    open.append(isArray ? .array([]) : .object([:], key: try key(besides: [:])))
+                    open.append(Open(key: isArray ? nil : try key(besides: [:])))
                     continue
                 }
             default: value = try scalar()
             }
             // The value is whole: give it to what is open around it, which may be whole then too.
-            while let around = open.popLast() {
+            while let last = open.indices.last {
                 skipSpace()
-                switch around {
-                case .array(var items):
-                    items.append(value)
-                    value = .array(items)
-                    if peek == UInt8(ascii: ",") {
-                        offset += 1
-                        open.append(.array(items))
-                    } else {
-                        try expect("]")
-                    }
-                case .object(var members, let name):
-                    members[name] = value
-                    value = .object(members)
-                    if peek == UInt8(ascii: ",") {
+                let hasMore = peek == UInt8(ascii: ",")
+                if let key = open[last].key {
+                    open[last].members[key] = value
+                    if hasMore {
                         offset += 1
                         skipSpace()
-                        open.append(.object(members, key: try key(besides: members)))
-                    } else {
-                        try expect("}")
+                        open[last].key = try self.key(besides: open[last].members)
+                        break
                     }
-                }
-                if bytes[offset - 1] == UInt8(ascii: ",") || bytes[offset - 1] == UInt8(ascii: ":")
-                {
-                    break
+                    try expect("}")
+                    value = .object(open.removeLast().members)
+                } else {
+                    open[last].items.append(value)
+                    if hasMore {
+                        offset += 1
+                        break
+                    }
+                    try expect("]")
+                    value = .array(open.removeLast().items)
                 }
             }
             guard open.isEmpty else { continue }

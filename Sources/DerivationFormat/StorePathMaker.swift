@@ -45,11 +45,9 @@ public struct StorePathMaker: Hashable, Sendable {
     ) throws(StorePathMakerFault) -> StorePath {
         switch (address.method, address.digest.algorithm) {
         case (.recursive, .sha256):
-            let kind = references.sorted().reduce("source") {
-                $0 + ":" + store.path(of: $1).description
-            }
             return try path(
-                kind: kind + (refersToItself ? ":self" : ""), digest: address.digest, name: name)
+                kind: kind("source", references) + (refersToItself ? ":self" : ""),
+                digest: address.digest, name: name)
         case (.text, .sha256):
             return try textPath(name: name, digest: address.digest, references: references)
         case (.text, let algorithm):
@@ -84,8 +82,16 @@ public struct StorePathMaker: Hashable, Sendable {
     private func textPath(
         name: String, digest: Digest, references: Set<StorePath>
     ) throws(StorePathMakerFault) -> StorePath {
-        let kind = references.sorted().reduce("text") { $0 + ":" + store.path(of: $1).description }
-        return try path(kind: kind, digest: digest, name: name)
+        try path(kind: kind("text", references), digest: digest, name: name)
+    }
+
+    /// The word, and every reference behind a colon.
+    private func kind(_ word: String, _ references: Set<StorePath>) -> String {
+        // Grown in place: there may be as many references as a derivation has inputs.
+        references.sorted().reduce(into: word) {
+            $0 += ":"
+            $0 += store.path(of: $1).description
+        }
     }
 
     private func path(

@@ -130,6 +130,9 @@ enum NamedConstant {
         "AF_UNSPEC": 0, "AF_UNIX": 1, "AF_INET": 2, "AF_INET6": 10, "AF_KEY": 15,
         "AF_NETLINK": 16, "AF_PACKET": 17, "AF_RDS": 21, "AF_TIPC": 30, "AF_BLUETOOTH": 31,
         "AF_ALG": 38, "AF_VSOCK": 40, "AF_XDP": 44,
+        "NETLINK_ROUTE": 0, "NETLINK_KOBJECT_UEVENT": 15,
+        // With AF_INET this type means AF_PACKET. The rest of the type's word are flags.
+        "SOCK_PACKET": 10, "SOCK_TYPE_MASK": 0xf,
         "TIOCSTI": 0x5412, "TIOCLINUX": 0x541C,
         "FS_IOC_SETFLAGS": 0x4008_6602, "FS_IOC32_SETFLAGS": 0x4004_6602,
         "FS_IOC_FSSETXATTR": 0x401c_5820, "FS_IOC_ENABLE_VERITY": 0x4080_6685,

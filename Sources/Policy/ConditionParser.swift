@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// Why a condition was refused: the message and the byte of the text where it went wrong.
 struct ConditionFault: Error {
     var message: String

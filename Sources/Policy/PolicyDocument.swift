@@ -1,3 +1,4 @@
+import Diagnostics
 import TOMLKit
 
 /// A value of a policy file, out of the parser's hands.
@@ -44,6 +45,16 @@ struct PolicyDocument: Sendable {
         where line.utf8.contains(0) || line.contains("\\u0000") || line.contains("\\U00000000") {
             throw error(line: index + 1, column: 1, "a NUL character is not allowed here")
         }
+        let index = LineIndex(source.text)
+        if let place = index.tooDeep {
+            throw error(
+                line: place.line, column: place.column,
+                "keys nest deeper than \(LineIndex.depthLimit)")
+        }
+        if let place = index.badHeader {
+            throw error(
+                line: place.line, column: place.column, "the name of a table is expected here")
+        }
         let table: TOMLTable
         do {
             table = try TOMLTable(string: source.text)
@@ -54,7 +65,6 @@ struct PolicyDocument: Sendable {
         } catch {
             throw self.error(line: 1, column: 1, "the file cannot be read as TOML: \(error)")
         }
-        let index = LineIndex(source.text)
         // A work list instead of recursion. The nodes point into `table`, which must outlive the walk.
         withExtendedLifetime(table) {
             var pending: [(path: [String], table: TOMLTable)] = [([], table)]

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// The text of one policy file, already read.
 public struct PolicySource: Hashable, Sendable {
     /// The profile's name: the file's name without `.toml`.
@@ -65,14 +67,7 @@ public struct PolicyError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String {
         var text = "\(file):\(line):\(column): error: \(message)"
         if !sourceLine.isEmpty {
-            let number = "  \(line) | "
-            // Tabs stay tabs, so that the caret stands below its column on every terminal.
-            let lead = sourceLine.utf8.prefix(column - 1).map {
-                $0 == UInt8(ascii: "\t") ? "\t" : " "
-            }
-            text += "\n\(number)\(sourceLine)\n"
-            text +=
-                String(repeating: " ", count: number.utf8.count - 2) + "| " + lead.joined() + "^"
+            text += "\n" + excerpt(of: sourceLine, line: line, column: column)
         }
         if let suggestion { text += "\n  \(suggestion)" }
         return text
@@ -93,32 +88,4 @@ public struct PolicyErrors: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// All messages, one after the other.
     public var description: String { errors.map(\.description).joined(separator: "\n") }
-}
-
-/// The word of `words` that `word` was probably meant to be, at most two edits away.
-func nearest(_ word: String, in words: some Sequence<String>) -> String? {
-    var best: (distance: Int, word: String)?
-    for candidate in words {
-        let distance = editDistance(Array(word.utf8), Array(candidate.utf8))
-        guard distance <= 2, distance < candidate.utf8.count else { continue }
-        if let known = best, (known.distance, known.word) <= (distance, candidate) { continue }
-        best = (distance, candidate)
-    }
-    return best?.word
-}
-
-/// How many bytes must be put in, taken out or changed to make `right` of `left`.
-private func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
-    guard abs(left.count - right.count) <= 2 else { return 3 }
-    var row = Array(0...right.count)
-    for (index, byte) in left.enumerated() {
-        var diagonal = row[0]
-        row[0] = index + 1
-        for column in right.indices {
-            let change = diagonal + (byte == right[column] ? 0 : 1)
-            diagonal = row[column + 1]
-            row[column + 1] = min(change, row[column] + 1, diagonal + 1)
-        }
-    }
-    return row[right.count]
 }

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// How many profiles may stand above one another.
 private let depthLimit = 8
 
@@ -35,6 +37,29 @@ public func loadProfiles(_ sources: [PolicySource]) throws(PolicyErrors) -> [Pro
     }
     guard errors.isEmpty else { throw PolicyErrors(errors) }
     return profiles
+}
+
+/// A profile's source and those of what it extends, the profile itself first.
+///
+/// It ends early where a source is missing or cannot be read; ``loadProfiles(_:)`` says why. `missing` is the
+/// name of the profile that was looked for in vain, if one was.
+public func chainOfSources(
+    from name: String, in sources: [PolicySource]
+) -> (chain: [PolicySource], missing: String?) {
+    var chain: [PolicySource] = []
+    var next = name
+    while !chain.contains(where: { $0.name == next }) {
+        guard let source = sources.first(where: { $0.name == next }) else { return (chain, next) }
+        chain.append(source)
+        do throws(PolicyError) {
+            let document = try PolicyDocument(source)
+            guard case .string(let parent) = document.entry(["extends"])?.value else { break }
+            next = parent
+        } catch {
+            break
+        }
+    }
+    return (chain, nil)
 }
 
 private func isProfileName(_ name: String) -> Bool {

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// The keys of a profile.
 ///
 /// `*` stands for a name that the profile chooses.

@@ -1,3 +1,5 @@
+import Diagnostics
+
 extension ProfileReader {
     mutating func syscalls() -> SyscallPolicy? {
         let unknown = required("syscalls.default", "an error name such as \"ENOSYS\", or \"kill\"")

@@ -3,7 +3,10 @@ import LaunchModel
 // The tables whose keys are names: mounts, devices, limits and environment.
 extension ProfileReader {
     /// Places that the sandbox itself makes; a mount there would hide them.
-    private static let reserved = ["/proc", "/dev", "/sys", "/build", "/nix/store", "/tmp"]
+    private static let reserved = [
+        "/proc", "/dev", "/sys", "/build", "/nix/store", "/tmp", "/etc/passwd", "/etc/group",
+        "/etc/hosts",
+    ]
 
     /// Places of the host that no mount shows: the kernel's, and the store, which builds see in part.
     private static let closed = ["/proc", "/dev", "/sys", "/nix/store"]
@@ -44,6 +47,7 @@ extension ProfileReader {
             }
             if let place = Self.closed.first(where: {
                 from.value == $0 || from.value.hasPrefix($0 + "/")
+                    || $0.hasPrefix(from.value + "/")
             }) {
                 fail(table, "`\(path)` would show the host's \(place)")
                 continue

@@ -62,24 +62,57 @@ import Testing
         #expect(throws: fault) { try parseDerivation([UInt8](text.utf8), name: "x") }
     }
 
-    @Test("wants of wants are read and written, however deep, without recursion")
+    /// A derivation that wants outputs of outputs, nested this deep.
+    static func nested(_ depth: Int) -> [UInt8] {
+        let start = #"DrvWithVersion("xp-dyn-drv",[("out","","","")],[("\#(input)","#
+        let value =
+            String(repeating: #"([],[("out","#, count: depth) + #"["dev","out"]"#
+            + String(repeating: ")])", count: depth)
+        return [UInt8]((start + value + #")],[],"s","b",[],[])"#).utf8)
+    }
+
+    static let input = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-a.drv"
+
+    @Test("wants of wants are read and written")
     func dynamicInputs() throws {
-        let drv = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-a.drv"
-        let start = #"DrvWithVersion("xp-dyn-drv",[("out","","","")],[(""# + drv + #"","#
-        let end = #")],[],"s","b",[],[])"#
-        for depth in [1, 2, 20_000] {
-            let value =
-                String(repeating: #"([],[("out","#, count: depth) + #"["dev","out"]"#
-                + String(repeating: ")])", count: depth)
-            let text = [UInt8]((start + value + end).utf8)
+        for depth in [1, 2, derivationInputDepthLimit] {
+            let text = Self.nested(depth)
             let derivation = try parseDerivation(text, name: "x")
             #expect(aterm(of: derivation, in: .standard) == text)
+            let value = try JSONValue(parsing: [UInt8](try json(of: derivation).text.utf8))
+            #expect(try DerivationFormat.derivation(from: value) == derivation)
         }
         let two = #"(["out"],[("a",["x"]),("b",["y"])])"#
-        let text = [UInt8]((start + two + end).utf8)
-        let derivation = try parseDerivation(text, name: "x")
+        let text = [UInt8](Self.minimal.utf8)
+        let whole = String(decoding: text, as: UTF8.self).replacing(
+            #"Derive([("out","","","")],[]"#,
+            with:
+                #"DrvWithVersion("xp-dyn-drv",[("out","","","")],[("\#(Self.input)",\#(two))]"#)
+        let derivation = try parseDerivation([UInt8](whole.utf8), name: "x")
         #expect(derivation.inputDerivations.values.first?.dynamic.count == 2)
-        #expect(aterm(of: derivation, in: .standard) == text)
+        #expect(aterm(of: derivation, in: .standard) == [UInt8](whole.utf8))
+    }
+
+    @Test("wants of wants beyond the limit are refused where they begin, however many follow")
+    func deepInputs() throws {
+        let prefix = #"DrvWithVersion("xp-dyn-drv",[("out","","","")],[("","#.utf8.count
+        let fault = ATermFault.tooDeep(
+            at: prefix + Self.input.utf8.count
+                + derivationInputDepthLimit * #"([],[("out","#.utf8.count)
+        for depth in [derivationInputDepthLimit + 1, 300_000] {
+            #expect(throws: fault) { try parseDerivation(Self.nested(depth), name: "x") }
+        }
+    }
+
+    @Test("an input of which nothing is wanted is refused")
+    func emptyInputs() throws {
+        let start = #"Derive([("out","","","")],[("#
+        let text = start + #""\#(Self.input)",[])],[],"s","b",[],[])"#
+        #expect(
+            throws: ATermFault.malformed(
+                "an input of which no output is wanted",
+                at: start.utf8.count + Self.input.utf8.count + 3)
+        ) { try parseDerivation([UInt8](text.utf8), name: "x") }
     }
 
     @Test("bytes that are no UTF-8 survive")

@@ -45,8 +45,50 @@ import Testing
                 "outputs",
                 .object(["out": .object(["path": .string("x"), "x": .null])]))
         }
+        let input = "0123456789abcdfghijklmnpqrsvwxyz-a.drv"
+        let nothing: JSONValue = .object(["outputs": .array([]), "dynamicOutputs": .object([:])])
+        #expect(throws: DerivationJSONFault.nothingWanted("inputs.drvs." + input)) {
+            try read(
+                "inputs", .object(["drvs": .object([input: nothing]), "srcs": .array([])]))
+        }
         #expect(throws: DerivationJSONFault.storePath("inputs.srcs.0")) {
             try read("inputs", .object(["drvs": .object([:]), "srcs": .array([.string("x")])]))
+        }
+    }
+}
+
+@Suite("Wants of wants in JSON") struct DynamicInputJSONTests {
+    @Test("are refused beyond the limit in both directions, and never cut off")
+    func limits() throws {
+        let path = try StorePath(
+            baseName: [UInt8]("0123456789abcdfghijklmnpqrsvwxyz-a.drv".utf8))
+        var input = DerivationInput([.out])
+        var value = JSONValue.object([
+            "outputs": .array([.string("out")]), "dynamicOutputs": .object([:]),
+        ])
+        for _ in 0...derivationInputDepthLimit {
+            input = DerivationInput([.out], dynamic: [.out: input])
+            value = .object([
+                "outputs": .array([.string("out")]), "dynamicOutputs": .object(["out": value]),
+            ])
+        }
+        let derivation = Derivation(
+            name: "x", outputs: [.out: .deferred], inputDerivations: [path: input],
+            inputSources: [], system: "s", builder: "b", arguments: [], environment: [:])
+        let place = "inputs.drvs." + path.baseName
+        #expect(throws: DerivationJSONFault.tooDeep(place)) { try json(of: derivation) }
+        let whole = JSONValue.object([
+            "args": .array([]), "builder": .string("b"), "env": .object([:]),
+            "inputs": .object([
+                "drvs": .object([path.baseName: value]), "srcs": .array([]),
+            ]),
+            "name": .string("x"), "outputs": .object(["out": .object([:])]),
+            "system": .string("s"), "version": .number("4"),
+        ])
+        let deep =
+            place + String(repeating: ".dynamicOutputs.out", count: derivationInputDepthLimit)
+        #expect(throws: DerivationJSONFault.tooDeep(deep)) {
+            try DerivationFormat.derivation(from: whole)
         }
     }
 }
@@ -75,6 +117,16 @@ import Testing
         ])
     func refuses(text: String) {
         #expect(throws: JSONFault.self) { try JSONValue(parsing: [UInt8](text.utf8)) }
+    }
+
+    @Test("reads a list of a million items, each once")
+    func longList() throws {
+        let text = "[" + String(repeating: "1,", count: 1_000_000) + "1]"
+        guard case .array(let items) = try JSONValue(parsing: [UInt8](text.utf8)) else {
+            Issue.record("a list should be a list")
+            return
+        }
+        #expect(items.count == 1_000_001)
     }
 
     @Test("refuses a key that stands twice, and nesting beyond its limit")

@@ -2,19 +2,29 @@
 ///
 /// The TOML parser gives values without positions. This scanner is only run over texts that the parser has
 /// accepted; on anything else it stops early, and positions are missing but never wrong values.
-struct LineIndex {
+public struct LineIndex: Sendable {
     /// A line and a column, both from one.
-    typealias Position = (line: Int, column: Int)
+    public typealias Position = (line: Int, column: Int)
 
     /// The first place that mentions a path.
-    private(set) var positions: [[String]: Position] = [:]
+    public private(set) var positions: [[String]: Position] = [:]
+    /// Where a key nests deeper than ``depthLimit``, if one does; the scan ends there.
+    ///
+    /// Parsers build and free tables by recursion, so texts of strangers are scanned before they are parsed.
+    public private(set) var tooDeep: Position?
+    /// Where the header of a table has something else than a name, if one does; the scan ends there.
+    ///
+    /// The parser's only answer to that is to trap.
+    public private(set) var badHeader: Position?
+    /// How many names a key may have, those of the tables around it included.
+    public static let depthLimit = 32
     private let bytes: [UInt8]
     private var offset = 0
     private var line = 1
     private var lineStart = 0
 
     /// Scans a text.
-    init(_ text: String) {
+    public init(_ text: String) {
         bytes = Array(text.utf8)
         var header: [String] = []
         while true {
@@ -22,7 +32,7 @@ struct LineIndex {
             guard let byte = peek else { return }
             let start = position
             if byte == UInt8(ascii: "[") {
-                skip { $0 == UInt8(ascii: "[") }
+                guard skipBrackets() else { return }
                 guard let path = readKeyPath() else { return }
                 header = path
                 record(path, at: start)
@@ -49,6 +59,23 @@ struct LineIndex {
         while let byte = peek, predicate(byte) { advance() }
     }
 
+    /// Goes to the name in a header; false if there is none.
+    private mutating func skipBrackets() -> Bool {
+        advance()
+        if peek == UInt8(ascii: "[") { advance() }
+        skipBlank(newlines: false)
+        guard let byte = peek else { return false }
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
+            UInt8(ascii: "\""), UInt8(ascii: "'"):
+            return true
+        default:
+            badHeader = position
+            return false
+        }
+    }
+
     private mutating func skipBlank(newlines: Bool) {
         while let byte = peek {
             switch byte {
@@ -73,6 +100,10 @@ struct LineIndex {
         skipBlank(newlines: false)
         let start = position
         guard let key = readKeyPath() else { return nil }
+        guard parent.count + key.count <= Self.depthLimit else {
+            tooDeep = start
+            return nil
+        }
         record(parent + key, at: start)
         skipBlank(newlines: false)
         guard peek == UInt8(ascii: "=") else { return nil }
@@ -83,6 +114,10 @@ struct LineIndex {
     private mutating func readKeyPath() -> [String]? {
         var path: [String] = []
         while true {
+            guard path.count < Self.depthLimit else {
+                tooDeep = position
+                return nil
+            }
             skipBlank(newlines: false)
             guard let byte = peek else { return nil }
             let start = offset
