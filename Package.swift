@@ -41,10 +41,11 @@ let package = Package(
         module("DaemonWire", ["DerivationFormat", "Hashing", "StoreModel"]),
         module("Diagnostics"),
         // The host.
-        module("SystemCalls"),
+        module("SystemCalls", ["CLinux"]),
         module("StoreFiles", ["ArchiveFormat", "StoreModel", "SystemCalls"]),
         module(
             "Policy", ["Diagnostics", "LaunchModel", .product(name: "TOMLKit", package: "TOMLKit")]),
+        .target(name: "CLinux"),
         .systemLibrary(
             name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         // The command.

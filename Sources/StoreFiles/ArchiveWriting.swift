@@ -29,59 +29,91 @@ public enum StoreFileError: Error, Hashable, Sendable {
 public func archive(
     _ path: String, limits: NARLimits = NARLimits(), _ body: (UnsafeRawBufferPointer) -> Void
 ) throws(StoreFileError) {
+    var walk = ArchiveWalk(top: path, limits: limits)
+    try walk.run(body) { (walk) throws in try walk.node([UInt8](path.utf8), in: nil, body) }
+}
+
+/// Tells the archive of the tree whose top is open, in pieces.
+///
+/// - Parameters:
+///   - top: A descriptor of a directory or regular file that is open for reading, or of a symbolic
+///     link that was opened with `O_PATH`; stays the caller's.
+///   - path: What to call it in messages.
+///   - limits: How deep it may be.
+///   - body: Takes the next bytes; the buffer is only valid during the call.
+/// - Throws: ``StoreFileError`` when a file cannot be read, or has no place in an archive.
+public func archive(
+    of top: CInt, calling path: String, limits: NARLimits = NARLimits(),
+    _ body: (UnsafeRawBufferPointer) -> Void
+) throws(StoreFileError) {
+    var walk = ArchiveWalk(top: path, limits: limits)
+    try walk.run(body) { (walk) throws in try walk.opened(top, body) }
+}
+
+/// A tree that is being archived.
+private struct ArchiveWalk {
+    let top: String
+    let limits: NARLimits
     var writer = NARWriter()
     var open: [OpenNode] = []
-    var buffer = [UInt8](repeating: 0, count: 1 << 20)
-    func flush() { writer.take().withUnsafeBytes(body) }
-    do {
-        try node([UInt8](path.utf8), in: nil)
-        while let directory = open.last {
-            if let name = directory.rest.popLast() {
-                writer.entry(name: name)
-                try node(name, in: directory)
-            } else {
-                open.removeLast()
-                writer.endDirectory()
-            }
-            flush()
-        }
-        flush()
-    } catch let error as SystemError {
-        throw .system(error)
-    } catch let error as StoreFileError {
-        throw error
-    } catch {
-        preconditionFailure("the walk throws nothing else")
+    /// As large as the largest file so far, up to 1 MiB.
+    var buffer: [UInt8] = []
+
+    init(top: String, limits: NARLimits) {
+        self.top = top
+        self.limits = limits
     }
 
-    func node(_ name: [UInt8], in directory: OpenNode?) throws {
-        let place = directory?.path(of: name) ?? path
-        let parent = { (body: (CInt) throws -> Void) in
-            if let directory { try directory.withNumber(body) } else { try body(AT_FDCWD) }
-        }
-        let terminated = name + [0]
-        try parent { parent in
-            try terminated.withUnsafeBufferPointer { bytes in
-                try bytes.withMemoryRebound(to: CChar.self) { name in
-                    guard let name = name.baseAddress else { return }
-                    try visit(name, in: parent, place: place)
+    mutating func run(
+        _ body: (UnsafeRawBufferPointer) -> Void, from start: (inout ArchiveWalk) throws -> Void
+    ) throws(StoreFileError) {
+        do {
+            try start(&self)
+            while let directory = open.last {
+                if let name = directory.rest.popLast() {
+                    writer.entry(name: name)
+                    try node(name, in: directory, body)
+                } else {
+                    open.removeLast()
+                    writer.endDirectory()
                 }
+                flush(body)
             }
+            flush(body)
+        } catch let error as SystemError {
+            throw .system(error)
+        } catch let error as StoreFileError {
+            throw error
+        } catch {
+            preconditionFailure("the walk throws nothing else")
         }
     }
 
-    func visit(_ name: UnsafePointer<CChar>, in parent: CInt, place: String) throws {
+    private mutating func flush(_ body: (UnsafeRawBufferPointer) -> Void) {
+        writer.take().withUnsafeBytes(body)
+    }
+
+    /// Adds what a name means in a directory, or in the working directory.
+    mutating func node(
+        _ name: [UInt8], in directory: OpenNode?, _ body: (UnsafeRawBufferPointer) -> Void
+    ) throws {
+        let place = directory?.path(of: name) ?? top
+        let name = (name + [0]).map { CChar(bitPattern: $0) }
+        guard let directory else {
+            try visit(name, in: AT_FDCWD, place: place, body)
+            return
+        }
+        try directory.withNumber { try visit(name, in: $0, place: place, body) }
+    }
+
+    private mutating func visit(
+        _ name: [CChar], in parent: CInt, place: String, _ body: (UnsafeRawBufferPointer) -> Void
+    ) throws {
         var status = stat()
         try check("fstatat", on: place) { fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) }
         switch status.st_mode & S_IFMT {
-        case S_IFLNK:
-            var target = [CChar](repeating: 0, count: Int(NARLimits.targetLength) + 1)
-            let count = try check("readlinkat", on: place) {
-                readlinkat(parent, name, &target, target.count)
-            }
-            writer.symbolicLink(target: target[..<count].map { UInt8(bitPattern: $0) })
+        case S_IFLNK: try link(name, in: parent, place: place)
         case S_IFREG, S_IFDIR:
-            let isDirectory = status.st_mode & S_IFMT == S_IFDIR
             // A name may mean a FIFO by now, which would block, or a terminal, which would become ours.
             let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
             let number = try check("openat", on: place) { openat(parent, name, flags) }
@@ -91,25 +123,66 @@ public func archive(
             guard opened.st_ino == status.st_ino, opened.st_dev == status.st_dev else {
                 throw StoreFileError.changed(place)
             }
-            if isDirectory {
-                guard open.count < limits.depth else {
-                    throw StoreFileError.tooDeep(place, limit: limits.depth)
-                }
-                writer.beginDirectory()
-                let directory = OpenNode(descriptor, path: place)
-                directory.rest = try names(in: number, path: place).reversed()
-                open.append(directory)
-            } else {
-                try file(descriptor, opened, place: place)
-            }
+            try content(of: descriptor, opened, place: place, body)
         default: throw StoreFileError.fileType(place)
         }
     }
 
-    func file(_ descriptor: borrowing OwnedDescriptor, _ status: stat, place: String) throws {
+    /// Adds the top, which somebody else opened.
+    mutating func opened(_ number: CInt, _ body: (UnsafeRawBufferPointer) -> Void) throws {
+        var status = stat()
+        try check("fstat", on: top) { fstat(number, &status) }
+        switch status.st_mode & S_IFMT {
+        case S_IFLNK: try link([0], in: number, place: top)
+        case S_IFREG, S_IFDIR:
+            let copy = try check("fcntl", on: top) { fcntl(number, F_DUPFD_CLOEXEC, 0) }
+            let descriptor = OwnedDescriptor(takingOwnershipOf: copy)
+            if status.st_mode & S_IFMT == S_IFREG {
+                // The position is shared with whoever opened it.
+                try check("lseek", on: top) { lseek(copy, 0, SEEK_SET) }
+            }
+            try content(of: descriptor, status, place: top, body)
+        default: throw StoreFileError.fileType(top)
+        }
+    }
+
+    private mutating func link(_ name: [CChar], in parent: CInt, place: String) throws {
+        var target = [CChar](repeating: 0, count: Int(NARLimits.targetLength) + 1)
+        let count = try check("readlinkat", on: place) {
+            readlinkat(parent, name, &target, target.count)
+        }
+        writer.symbolicLink(target: target[..<count].map { UInt8(bitPattern: $0) })
+    }
+
+    private mutating func content(
+        of descriptor: consuming OwnedDescriptor, _ status: stat, place: String,
+        _ body: (UnsafeRawBufferPointer) -> Void
+    ) throws {
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            try file(descriptor, status, place: place, body)
+            return
+        }
+        guard open.count < limits.depth else {
+            throw StoreFileError.tooDeep(place, limit: limits.depth)
+        }
+        writer.beginDirectory()
+        let directory = OpenNode(descriptor, path: place)
+        directory.rest = try directory.withNumber { (number) throws(SystemError) in
+            try names(in: number, path: place).reversed()
+        }
+        open.append(directory)
+    }
+
+    private mutating func file(
+        _ descriptor: borrowing OwnedDescriptor, _ status: stat, place: String,
+        _ body: (UnsafeRawBufferPointer) -> Void
+    ) throws {
         writer.beginFile(
             isExecutable: status.st_mode & S_IXUSR != 0, size: UInt64(status.st_size))
-        flush()
+        flush(body)
+        // Never empty, so that more than was announced is noticed.
+        let wanted = min(max(Int(status.st_size) + 1, 4096), 1 << 20)
+        if buffer.count < wanted { buffer = [UInt8](repeating: 0, count: wanted) }
         var left = Int(status.st_size)
         try descriptor.withNumber { number in
             while true {

@@ -1,5 +1,5 @@
 import Glibc
-import SystemCalls
+public import SystemCalls
 
 /// The names in a directory, in bytewise order, without `.` and `..`.
 ///
@@ -8,7 +8,7 @@ import SystemCalls
 ///   - path: What to call it in messages.
 /// - Returns: The names.
 /// - Throws: ``SystemError`` when it cannot be read.
-func names(in directory: CInt, path: String) throws(SystemError) -> [[UInt8]] {
+public func names(in directory: CInt, path: String) throws(SystemError) -> [[UInt8]] {
     // The stream takes its descriptor over, so it gets one of its own.
     let copy = try check("openat", on: path) {
         openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)

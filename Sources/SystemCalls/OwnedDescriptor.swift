@@ -11,7 +11,9 @@ public struct OwnedDescriptor: ~Copyable, Sendable {
     }
 
     /// Lends the number for as long as `body` runs.
-    public borrowing func withNumber<R, E: Error>(_ body: (CInt) throws(E) -> R) throws(E) -> R {
+    public borrowing func withNumber<R: ~Copyable, E: Error>(
+        _ body: (CInt) throws(E) -> R
+    ) throws(E) -> R {
         try body(number)
     }
 

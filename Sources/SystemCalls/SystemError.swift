@@ -21,8 +21,11 @@ extension SystemError: CustomStringConvertible {
     /// Such as `openat '/x': No such file or directory`.
     public var description: String {
         let place = path.map { " '\($0)'" } ?? ""
-        return "\(call)\(place): \(String(cString: strerror(errno)))"
+        return "\(call)\(place): \(Self.text(of: errno))"
     }
+
+    /// What the C library says about an errno.
+    public static func text(of errno: Int32) -> String { String(cString: strerror(errno)) }
 }
 
 /// Runs one system call, again while a signal interrupts it.
@@ -44,5 +47,28 @@ public func check<R: SignedInteger>(
         if result != -1 { return result }
         let code = errno
         if code != EINTR { throw SystemError(call: call, path: path(), errno: code) }
+    }
+}
+
+/// Runs one call of `CLinux`, again while a signal interrupts it.
+///
+/// Those return what the kernel returns, the negative of an errno for a failure, and leave `errno` alone.
+///
+/// - Parameters:
+///   - call: The call, by the name of its manual page.
+///   - path: What it is applied to, for the error.
+///   - body: The call itself.
+/// - Returns: What the call returned, never negative.
+/// - Throws: ``SystemError`` with what the kernel said.
+@discardableResult
+public func checkKernel(
+    _ call: String, on path: @autoclosure () -> String? = nil, _ body: () -> Int
+) throws(SystemError) -> Int {
+    while true {
+        let result = body()
+        if result >= 0 { return result }
+        if result != -Int(EINTR) {
+            throw SystemError(call: call, path: path(), errno: Int32(truncatingIfNeeded: -result))
+        }
     }
 }
