@@ -12,6 +12,7 @@
 ///    +---------------------------------> taking <-------------------------------------+
 ///                                           |
 ///                                        (taken)--> taken --publish--> taken
+/// ended, taken or failed --keep--> keeping --(copied)--> failed
 /// any resting phase --discard--> discarding --(gone)--> unknown
 /// ```
 public enum BuildPhase: UInt8, Hashable, Sendable, CaseIterable {
@@ -31,8 +32,10 @@ public enum BuildPhase: UInt8, Hashable, Sendable, CaseIterable {
     case taken = 6
     /// What is left is being deleted.
     case discarding = 7
-    /// A step failed; what is left can only be discarded.
+    /// A step failed; what is left can only be kept aside and discarded.
     case failed = 8
+    /// The build directory is being copied aside; what is left can only be discarded afterwards.
+    case keeping = 9
 }
 
 /// A request that is not legal now.
@@ -56,6 +59,8 @@ public enum BuildFinding: Hashable, Sendable, CaseIterable {
     case objectsTaken
     /// A step failed, and no process of the build is left.
     case stepFailed
+    /// The build directory was copied aside, or that failed.
+    case copiedAside
     /// Nothing of the build is left.
     case gone
 }
@@ -77,13 +82,14 @@ extension BuildPhase {
         case (.ended, .kill): .ended
         case (.failed, .kill): .failed
         case (_, .status): self
+        case (.ended, .keep), (.taken, .keep), (.failed, .keep): .keeping
         // Never while processes live or a worker walks: those end first.
         case (.prepared, .discard), (.ended, .discard), (.taken, .discard), (.failed, .discard):
             .discarding
         case (_, .trash), (_, .lock):
             preconditionFailure("the request is about a name, not a build")
         case (.unknown, _), (.prepared, _), (.running, _), (.ending, _), (.ended, _), (.taking, _),
-            (.taken, _), (.discarding, _), (.failed, _):
+            (.taken, _), (.discarding, _), (.failed, _), (.keeping, _):
             throw OutOfOrder(phase: self)
         }
     }
@@ -97,9 +103,10 @@ extension BuildPhase {
         case (.ending, .provedEmpty): .ended
         case (.taking, .objectsTaken): .taken
         case (.prepared, .stepFailed), (.ending, .stepFailed), (.taking, .stepFailed): .failed
+        case (.keeping, .copiedAside): .failed
         case (.discarding, .gone): .unknown
         case (.unknown, _), (.prepared, _), (.running, _), (.ending, _), (.ended, _), (.taking, _),
-            (.taken, _), (.discarding, _), (.failed, _):
+            (.taken, _), (.discarding, _), (.failed, _), (.keeping, _):
             preconditionFailure("a finding that does not belong in this phase")
         }
     }

@@ -143,6 +143,13 @@ extension CompiledProfile {
     /// The longest seccomp program that the kernel loads, in instructions.
     public static let filterLimit = 4096
 
+    /// The canonical bytes of this profile: equal profiles have equal ones, different profiles do not.
+    public var encoded: [UInt8] {
+        var writer = ByteWriter()
+        encode(into: &writer)
+        return writer.bytes
+    }
+
     func encode(into writer: inout ByteWriter) {
         writer.write(name)
         writer.write(sandboxUser)

@@ -20,6 +20,8 @@ public enum LauncherRequest: Hashable, Sendable {
     case publish(BuildID, output: UInt16)
     /// Moves an object out of the store, to be deleted. Answered by `trashed`.
     case trash(StoreObjectName)
+    /// Copies the build directory aside for people to look at. Answered by `kept` or `refused`.
+    case keep(BuildID)
     /// Forgets a build: deletes what is left of it and gives its user back. Answered by `discarded`.
     case discard(BuildID)
     /// Takes or gives back the lock that Nix calls `<path>.lock`. Answered by `locked` or `lockBusy`,
@@ -60,6 +62,8 @@ public enum LauncherEvent: Hashable, Sendable {
     case published(BuildID, output: UInt16)
     /// The name is gone from the store.
     case trashed(StoreObjectName)
+    /// The build directory was copied to this name in the launcher's `kept` directory.
+    case kept(BuildID, name: [UInt8])
     /// The build is forgotten and its user is free.
     case discarded(BuildID)
     /// The lock is held. Goes with one descriptor, which holds it too.
@@ -111,7 +115,7 @@ public struct BuildEnd: Hashable, Sendable {
 }
 
 /// Why something legal was not done.
-public struct Refusal: Hashable, Sendable {
+public struct Refusal: Error, Hashable, Sendable {
     /// What the launcher was doing.
     public var reason: Reason
     /// The errno of the call that failed, or zero.
@@ -176,5 +180,7 @@ extension Refusal {
         case systemCall = 22
         /// A request is not legal in this phase; the conversation is over.
         case outOfOrder = 23
+        /// The build directory is not to be kept, or could not be copied.
+        case notKept = 24
     }
 }

@@ -35,6 +35,9 @@ extension LauncherEvent {
         case .nameRefused(let name, let refusal):
             writer.write(tag: 16, name)
             refusal.encode(into: &writer)
+        case .kept(let build, let name):
+            writer.write(tag: 17, build)
+            writer.write(name)
         }
         return writer.bytes
     }
@@ -67,6 +70,8 @@ extension LauncherEvent {
         case 14: self = .unlocked(try reader.readName())
         case 15: self = .refused(try reader.readBuild(), try Refusal(decoding: &reader))
         case 16: self = .nameRefused(try reader.readName(), try Refusal(decoding: &reader))
+        case 17:
+            self = .kept(try reader.readBuild(), name: try reader.readString(limit: 255))
         case let tag: throw .unknownValue(UInt64(tag), at: 0)
         }
         try reader.finish()
@@ -77,8 +82,8 @@ extension LauncherEvent {
         switch self {
         case .started, .locked: 1
         case .taken(_, let kinds): kinds.count
-        case .ready, .unable, .prepared, .noUser, .ended, .phase, .published, .trashed, .discarded,
-            .lockBusy, .unlocked, .refused, .nameRefused:
+        case .ready, .unable, .prepared, .noUser, .ended, .phase, .published, .trashed, .kept,
+            .discarded, .lockBusy, .unlocked, .refused, .nameRefused:
             0
         }
     }
@@ -95,13 +100,15 @@ extension Refusal {
     /// The longest subject, in bytes.
     public static let subjectLimit = 1024
 
-    func encode(into writer: inout ByteWriter) {
+    /// Appends the refusal.
+    public func encode(into writer: inout ByteWriter) {
         writer.write(reason.rawValue)
         writer.write(UInt32(bitPattern: errno))
         writer.write(subject)
     }
 
-    init(decoding reader: inout ByteReader) throws(CodingFault) {
+    /// Reads a refusal; bytes behind it stay.
+    public init(decoding reader: inout ByteReader) throws(CodingFault) {
         let start = reader.offset
         let number = try reader.read(UInt16.self)
         guard let reason = Reason(rawValue: number) else {

@@ -122,7 +122,10 @@ extension LaunchRequest {
             else { throw .malformed(at: start) }
             return BuildFile(name: name, contents: try reader.readBytes(limit: Self.encodingLimit))
         }
+        let buildDirectoryAt = reader.offset
         buildDirectory = try reader.readPath(limit: 255)
+        // The root itself is nobody's to write.
+        guard buildDirectory.count > 1 else { throw .malformed(at: buildDirectoryAt) }
         personality = try reader.readCase()
         keepsFailed = try reader.readBool()
         try reader.finish()

@@ -29,6 +29,7 @@ extension LauncherRequest {
             writer.write(UInt8(10))
             writer.write(name.bytes)
             writer.write(operation.rawValue)
+        case .keep(let build): writer.write(tag: 11, build)
         }
         return writer.bytes
     }
@@ -52,6 +53,7 @@ extension LauncherRequest {
         case 10:
             let name = try reader.readName()
             self = .lock(name, try reader.readCase())
+        case 11: self = .keep(try reader.readBuild())
         case let tag: throw .unknownValue(UInt64(tag), at: 0)
         }
         try reader.finish()
@@ -61,7 +63,8 @@ extension LauncherRequest {
     public var descriptorCount: Int {
         switch self {
         case .prepare: 1
-        case .start, .kill, .status, .takeOutputs, .adopt, .publish, .trash, .discard, .lock: 0
+        case .start, .kill, .status, .takeOutputs, .adopt, .publish, .trash, .keep, .discard, .lock:
+            0
         }
     }
 }
@@ -79,7 +82,7 @@ extension ByteReader {
     }
 
     /// The next byte as a case of an enumeration.
-    mutating func readCase<E: RawRepresentable>() throws(CodingFault) -> E
+    public mutating func readCase<E: RawRepresentable>() throws(CodingFault) -> E
     where E.RawValue == UInt8 {
         let start = offset
         let byte = try read(UInt8.self)

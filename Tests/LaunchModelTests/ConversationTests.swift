@@ -10,6 +10,7 @@ import Testing
             .prepare(build, Generation(bytes: [UInt8](0..<32)), ProfileNumber(rawValue: 3)),
             .start(build), .kill(build), .status(build), .takeOutputs(build),
             .adopt(build, as: name), .publish(build, output: 7), .trash(name), .discard(build),
+            .keep(build),
             .lock(name, .acquire), .lock(name, .release),
         ]
     }
@@ -27,7 +28,7 @@ import Testing
             .ended(build, BuildEnd(builder: .notStarted(refusals[0]), userTime: 0, systemTime: 0)),
             .taken(build, [.regular, .directory, .symbolicLink]), .published(build, output: 1),
             .trashed(name), .discarded(build), .locked(name), .lockBusy(name), .unlocked(name),
-            .nameRefused(name, refusals[1]),
+            .nameRefused(name, refusals[1]), .kept(build, name: [0x31, 0x32]),
         ]
         events += refusals.flatMap { [.unable($0), .refused(build, $0)] }
         events += BuildPhase.allCases.map { .phase(build, $0) }
@@ -60,12 +61,12 @@ import Testing
         }
     }
 
-    @Test("tags that mean nothing are refused", arguments: [UInt8(0), 11, 17, 255])
+    @Test("tags that mean nothing are refused", arguments: [UInt8(0), 12, 18, 255])
     func unknownTags(tag: UInt8) {
         #expect(throws: CodingFault.unknownValue(UInt64(tag), at: 0)) {
             try LauncherRequest(decoding: [tag] + [UInt8](repeating: 0, count: 64))
         }
-        if tag != 11 {
+        if tag != 12 {
             #expect(throws: CodingFault.unknownValue(UInt64(tag), at: 0)) {
                 try LauncherEvent(decoding: [tag])
             }
@@ -88,11 +89,19 @@ import Testing
         .prepared: ["start": .running, "status": .prepared, "discard": .discarding],
         .running: ["kill": .ending, "status": .running],
         .ending: ["kill": .ending, "status": .ending],
-        .ended: ["kill": .ended, "status": .ended, "takeOutputs": .taking, "discard": .discarding],
+        .ended: [
+            "kill": .ended, "status": .ended, "takeOutputs": .taking, "keep": .keeping,
+            "discard": .discarding,
+        ],
         .taking: ["status": .taking],
-        .taken: ["publish": .taken, "status": .taken, "discard": .discarding],
+        .taken: [
+            "publish": .taken, "status": .taken, "keep": .keeping, "discard": .discarding,
+        ],
         .discarding: ["status": .discarding],
-        .failed: ["kill": .failed, "status": .failed, "discard": .discarding],
+        .failed: [
+            "kill": .failed, "status": .failed, "keep": .keeping, "discard": .discarding,
+        ],
+        .keeping: ["status": .keeping],
     ]
 
     static func verbs() throws -> [String: LauncherRequest] {
@@ -103,7 +112,7 @@ import Testing
             "start": .start(build), "kill": .kill(build), "status": .status(build),
             "takeOutputs": .takeOutputs(build),
             "adopt": .adopt(build, as: try LaunchCodingTests.name("x")),
-            "publish": .publish(build, output: 0), "discard": .discard(build),
+            "publish": .publish(build, output: 0), "keep": .keep(build), "discard": .discard(build),
         ]
     }
 
