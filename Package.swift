@@ -48,6 +48,9 @@ let package = Package(
         .target(name: "CLinux"),
         .systemLibrary(
             name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+        // The launcher's sources as ordinary Swift, for tests and coverage; `Launcher/` builds the
+        // binary.
+        module("LauncherCore", ["CLinux", "LaunchModel"]),
         // The command.
         .executableTarget(
             name: "kiln",
@@ -60,6 +63,7 @@ let package = Package(
         // Tests mirror the sources.
         tests("Hashing"),
         tests("LaunchModel"),
+        tests("LauncherCore", ["LaunchModel"]),
         tests("StoreModel", ["Hashing"]),
         tests("DerivationFormat", ["Hashing", "StoreModel"]),
         tests("ArchiveFormat", ["Hashing"]),
@@ -68,6 +72,8 @@ let package = Package(
         tests("SystemCalls"),
         tests("Policy", ["LaunchModel"]),
         tests("StoreFiles", ["ArchiveFormat", "StoreModel", "SystemCalls"]),
+        .testTarget(
+            name: "LauncherTests", dependencies: ["CLinux", "LaunchModel"], swiftSettings: settings),
         tests("SandboxPlanning", ["DerivationFormat", "Hashing", "LaunchModel", "StoreModel"]),
     ]
 )

@@ -1,0 +1,114 @@
+import CLinux
+import LaunchModel
+
+/// A child that does work in proportion to a tree, so that the launcher itself never waits for one.
+///
+/// It has four capabilities and no way to get others, and ends when it has told its result.
+final class Worker {
+    /// What the worker is for.
+    enum Purpose {
+        case takeOutputs(Build)
+        case adopt(Build)
+        case keep(Build, name: [UInt8])
+        case emptyTrash
+    }
+
+    let purpose: Purpose
+    let process: Descriptor
+    private let result: Descriptor
+
+    /// CHOWN, DAC_OVERRIDE, FOWNER and LEASE.
+    private static let capabilities: UInt64 = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 28
+
+    /// Starts a child that runs `body`, and sends what it returns.
+    ///
+    /// - Parameters:
+    ///   - purpose: What the worker is for.
+    ///   - needed: The descriptors that the child keeps.
+    ///   - body: Runs in the child; returns at most 4 KiB, which fit a pipe.
+    /// - Throws: What the kernel refused; there is no child then.
+    init(
+        _ purpose: Purpose, keeping needed: [CInt], _ body: () -> [UInt8]
+    ) throws(Failure) {
+        var ends: [CInt] = [-1, -1]
+        try check(CLinux_pipe2(&ends, flags(CLinux_O_CLOEXEC)))
+        let reading = Descriptor(owning: ends[0])
+        let writing = Descriptor(owning: ends[1])
+        var pidfd: CInt = -1
+        let child = try check(CLinux_clone3(UInt64(CLinux_CLONE_PIDFD), &pidfd, 0))
+        if child == 0 {
+            let answer = writing.release()
+            do {
+                try Self.confine(keeping: needed + [answer])
+                try write(answer, body())
+            } catch {
+                CLinux_exit(125)
+            }
+            CLinux_exit(0)
+        }
+        self.purpose = purpose
+        process = Descriptor(owning: pidfd)
+        result = reading
+    }
+
+    /// Ends the worker, whatever it is doing.
+    func stop() {
+        let sent = CLinux_pidfd_send_signal(process.number, flags(CLinux_SIGKILL))
+        precondition(sent >= 0 || Int64(sent) == -CLinux_ESRCH, "a child of ours can be killed")
+    }
+
+    /// What the worker said, after it ended; nothing if it did not end well.
+    func finish() -> [UInt8]? {
+        var end = CLinux_end()
+        let waited = CLinux_waitid(
+            flags(CLinux_P_PIDFD), process.number, &end, flags(CLinux_WEXITED))
+        guard waited >= 0, Int64(end.code) == CLinux_CLD_EXITED, end.status == 0 else { return nil }
+        var bytes = [UInt8](repeating: 0, count: 8192)
+        let count = bytes.withUnsafeMutableBytes {
+            CLinux_read(result.number, $0.baseAddress, $0.count)
+        }
+        guard count >= 0 else { return nil }
+        return [UInt8](bytes[..<count])
+    }
+
+    private static func confine(keeping needed: [CInt]) throws(Failure) {
+        try check(
+            CLinux_prctl(
+                flags(CLinux_PR_SET_PDEATHSIG), UInt(CLinux_SIGKILL), 0, 0, 0))
+        try closeAll(but: needed)
+        try dropBoundingSet(keeping: capabilities)
+        try check(CLinux_capset(capabilities))
+        var left: UInt64 = 0
+        try check(CLinux_capget(&left))
+        guard left & ~capabilities == 0 else { throw Failure(errno: Int32(CLinux_EPERM)) }
+    }
+}
+
+/// Closes every descriptor but these and the first three.
+///
+/// Those stay, so that no file that is opened later gets a number to which a runtime writes messages.
+func closeAll(but needed: [CInt]) throws(Failure) {
+    var kept = needed
+    // Few, so the simplest order will do.
+    kept.sort { $0 < $1 }
+    var next: UInt32 = 3
+    for fd in kept where fd > 2 {
+        let number = UInt32(fd)
+        if number > next { try check(CLinux_close_range(next, number - 1, 0)) }
+        next = max(next, number + 1)
+    }
+    try check(CLinux_close_range(next, .max, 0))
+}
+
+/// Drops every capability but these from the bounding set, and reads back that they are gone.
+func dropBoundingSet(keeping kept: UInt64) throws(Failure) {
+    for capability in 0..<64 {
+        let present = CLinux_prctl(flags(CLinux_PR_CAPBSET_READ), UInt(capability), 0, 0, 0)
+        // The kernel does not know it, nor any beyond.
+        if Int64(present) == -CLinux_EINVAL { return }
+        guard try check(present) == 1, kept & (1 << UInt64(capability)) == 0 else { continue }
+        try check(CLinux_prctl(flags(CLinux_PR_CAPBSET_DROP), UInt(capability), 0, 0, 0))
+        let left = CLinux_prctl(flags(CLinux_PR_CAPBSET_READ), UInt(capability), 0, 0, 0)
+        guard try check(left) == 0 else { throw Failure(errno: Int32(CLinux_EPERM)) }
+    }
+}
