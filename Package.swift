@@ -48,6 +48,8 @@ let package = Package(
         .target(name: "CLinux"),
         .systemLibrary(
             name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+        module(
+            "PolicyCompiler", ["CSeccomp", "Hashing", "LaunchModel", "Policy", "SystemCalls"]),
         // The launcher's sources as ordinary Swift, for tests and coverage; `Launcher/` builds the
         // binary.
         module("LauncherCore", ["CLinux", "LaunchModel"]),
@@ -57,6 +59,7 @@ let package = Package(
             dependencies: [
                 "ArchiveFormat", "DaemonWire", "DerivationFormat",
                 "Goals", "Hashing", "LaunchModel", "Policy",
+                "PolicyCompiler",
                 "SandboxPlanning", "StoreFiles", "StoreModel", "SystemCalls",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: settings),
@@ -74,6 +77,9 @@ let package = Package(
         tests("StoreFiles", ["ArchiveFormat", "StoreModel", "SystemCalls"]),
         .testTarget(
             name: "LauncherTests", dependencies: ["CLinux", "LaunchModel"], swiftSettings: settings),
+        .executableTarget(name: "filter-runner", path: "Tests/FilterRunner"),
+        tests(
+            "PolicyCompiler", ["CSeccomp", "Hashing", "LaunchModel", "Policy", "filter-runner"]),
         tests("SandboxPlanning", ["DerivationFormat", "Hashing", "LaunchModel", "StoreModel"]),
     ]
 )

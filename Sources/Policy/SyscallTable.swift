@@ -7,6 +7,17 @@ public enum Architecture: UInt8, Hashable, Sendable, CaseIterable {
     /// The 32-bit interface of an aarch64 kernel.
     case arm = 3
 
+    /// The interface of the kernel that this program was compiled for.
+    public static var host: Architecture {
+        #if arch(x86_64)
+            .x86_64
+        #elseif arch(arm64)
+            .aarch64
+        #else
+            #error("the system calls of this architecture are not in the table")
+        #endif
+    }
+
     /// What the kernel calls the architecture in the data of a filter: its audit number.
     public var auditValue: UInt32 {
         switch self {

@@ -19,7 +19,8 @@ private let countLimit = 256
 /// Reads every `*.toml` of a directory that only `trustedOwner` and root can have written.
 ///
 /// No component of `path` may be a symbolic link, and every directory on the way must belong to root or
-/// `trustedOwner` and be writable by nobody else. All checks are made on open descriptors.
+/// `trustedOwner` and be writable by nobody else, or have the sticky bit as `/tmp` does: then nobody else can
+/// replace what is in it. All checks are made on open descriptors.
 public func readPolicyDirectory(
     _ path: [UInt8], trustedOwner: UInt32
 ) throws(UntrustedFile) -> [PolicySource] {
@@ -29,7 +30,7 @@ public func readPolicyDirectory(
     }
     var directory = try open("/", at: AT_FDCWD, O_DIRECTORY, shown: "/")
     defer { close(directory) }
-    try check(directory, "/", owner: trustedOwner, isDirectory: true)
+    try check(directory, "/", owner: trustedOwner, .ancestor)
     var walked = ""
     for component in path.split(separator: UInt8(ascii: "/")) {
         let name = String(decoding: component, as: UTF8.self)
@@ -40,8 +41,9 @@ public func readPolicyDirectory(
         let next = try open(name, at: directory, O_DIRECTORY, shown: walked)
         close(directory)
         directory = next
-        try check(directory, walked, owner: trustedOwner, isDirectory: true)
+        try check(directory, walked, owner: trustedOwner, .ancestor)
     }
+    try check(directory, shown, owner: trustedOwner, .policyDirectory)
     var sources: [PolicySource] = []
     for name in try names(in: directory, shown) where name.hasSuffix(".toml") {
         guard sources.count < countLimit else {
@@ -72,26 +74,43 @@ private func open(
     return number
 }
 
+/// What a checked descriptor is for.
+private enum Role {
+    /// A directory that only leads to another.
+    case ancestor
+    /// The directory whose files are policies.
+    case policyDirectory
+    /// A policy.
+    case policy
+}
+
 private func check(
-    _ descriptor: CInt, _ shown: String, owner: UInt32, isDirectory: Bool
+    _ descriptor: CInt, _ shown: String, owner: UInt32, _ role: Role
 ) throws(UntrustedFile) {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
         throw UntrustedFile(path: shown, reason: "cannot be examined: \(message(errno))")
     }
-    guard isDirectory || status.st_mode & S_IFMT == S_IFREG else {
+    guard status.st_uid == owner || status.st_uid == 0 else {
+        let trusted = owner == 0 ? "root" : "root or user \(owner)"
+        throw UntrustedFile(
+            path: shown,
+            reason: "belongs to user \(status.st_uid), and policies are read from \(trusted) only")
+    }
+    let isSticky = role == .ancestor && status.st_mode & S_ISVTX != 0
+    guard status.st_mode & 0o022 == 0 || isSticky else {
+        throw UntrustedFile(
+            path: shown,
+            reason: "is writable by its group or by everybody; `chmod go-w` repairs that")
+    }
+    guard role == .policy else { return }
+    guard status.st_mode & S_IFMT == S_IFREG else {
         throw UntrustedFile(path: shown, reason: "is not a regular file")
     }
-    guard status.st_uid == owner || status.st_uid == 0 else {
-        throw UntrustedFile(path: shown, reason: "belongs to user \(status.st_uid), not \(owner)")
-    }
-    guard status.st_mode & 0o022 == 0 else {
-        throw UntrustedFile(path: shown, reason: "is writable by its group or by everybody")
-    }
-    guard isDirectory || status.st_nlink == 1 else {
+    guard status.st_nlink == 1 else {
         throw UntrustedFile(path: shown, reason: "has more than one name (hard links)")
     }
-    guard isDirectory || status.st_size <= fileLimit else {
+    guard status.st_size <= fileLimit else {
         throw UntrustedFile(path: shown, reason: "is longer than \(fileLimit) bytes")
     }
 }
@@ -125,7 +144,7 @@ private func text(
 ) throws(UntrustedFile) -> String {
     let descriptor = try open(name, at: directory, 0, shown: shown)
     defer { close(descriptor) }
-    try check(descriptor, shown, owner: owner, isDirectory: false)
+    try check(descriptor, shown, owner: owner, .policy)
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 64 << 10)
     while true {
@@ -146,4 +165,5 @@ private func text(
     return text
 }
 
-private func message(_ code: CInt) -> String { String(cString: strerror(code)) }
+/// What the C library says about an error number.
+func message(_ code: CInt) -> String { String(cString: strerror(code)) }

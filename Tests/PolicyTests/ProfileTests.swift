@@ -107,13 +107,19 @@ import Testing
     @Test(
         "what cannot be meant or cannot be kept is an error, never silence",
         arguments: [
-            "[network]\nmode = \"host\"", "[network]\nmode = \"pasta\"", "[network]\nmode = 1",
+            "[[[", "[ =]", "[network]\nmode = \"host\"", "[network]\nmode = \"pasta\"",
+            "[network]\nmode = 1",
             "[filesystem]\ntmp_size = 16", "[filesystem]\ntmp_size = \"16Q\"",
             "[limits]\nwall_time = \"5\"",
             "[syscalls]\n\"@nonsense\" = \"allow\"", "[syscalls]\nmuont = \"allow\"",
             "[syscalls]\nmount = \"maybe\"", "[nonsense]\nx = 1",
             "[syscalls.rule.x]\ncalls = [\"chmod\"]\ndeny_when = \"mood & 1 == 1\"\naction = \"EPERM\"",
             "[mounts.x]\nfrom = \"relative\"",
+            // The host's store, and what the sandbox itself makes.
+            "[mounts.x]\nfrom = \"/nix\"\nto = \"/opt\"",
+            "[mounts.x]\nfrom = \"/nix/store/x\"\nto = \"/opt\"",
+            "[mounts.x]\nfrom = \"/opt\"\nto = \"/nix\"",
+            "[mounts.x]\nfrom = \"/etc\"", "[mounts.x]\nfrom = \"/etc/passwd\"",
         ])
     func refused(lines: String) throws {
         let head = "schema = 1\nextends = \"default\"\ndescription = \"mine\"\n"
@@ -127,6 +133,44 @@ import Testing
             "schema = 1\nextends = \"default\"\ndescription = \"mine\"\n[a]\nx = 1\n[network]\nmode = \"host\"\n"
         )
         #expect(errors.count == 2)
+    }
+
+    @Test("only the sockets that builds need can be made, however they are asked for")
+    func sockets() throws {
+        func answer(_ name: String, _ family: UInt64, _ type: UInt64, _ protocol: UInt64) throws
+            -> SyscallAction
+        {
+            try Self.profile(name).syscalls.answer(
+                to: 41, on: .x86_64, from: .x86_64,
+                arguments: [family, type, `protocol`, 0, 0, 0],
+                table: Syscall.byNumber(on: .x86_64))
+        }
+        let refused = SyscallAction.errno(97)
+        for name in ["strict", "default"] {
+            #expect(try answer(name, 1, 1, 0) == .allow)
+            #expect(try answer(name, 2, 0o2000001, 6) == .allow)
+            #expect(try answer(name, 16, 3, 0) == .allow, "routes, which getaddrinfo asks for")
+            #expect(try answer(name, 16, 3, 12) == refused, "the packet filter")
+            #expect(try answer(name, 16, 3, 1 << 32 | 12) == refused)
+            #expect(try answer(name, 38, 5, 0) == refused)
+        }
+        #expect(try answer("strict", 2, 10, 0) == refused, "AF_PACKET by its old name")
+        #expect(try answer("strict", 2, 0o2000012, 0) == refused)
+        #expect(try answer("strict", 16, 3, 15) == refused)
+        #expect(try answer("default", 16, 3, 15) == .allow, "device events")
+    }
+
+    @Test("a chain of sources is the profile and what it extends, and names what is missing")
+    func chain() throws {
+        let shipped = try Self.shipped()
+        let whole = chainOfSources(from: "host-toolchain", in: shipped)
+        #expect(whole.chain.map(\.name) == ["host-toolchain", "default", "strict"])
+        #expect(whole.missing == nil)
+        let part = chainOfSources(
+            from: "host-toolchain", in: shipped.filter { $0.name != "default" })
+        #expect(part.chain.map(\.name) == ["host-toolchain"] && part.missing == "default")
+        let ring = PolicySource(name: "x", file: "x.toml", text: "extends = \"x\"")
+        #expect(chainOfSources(from: "x", in: [ring]).chain == [ring])
     }
 
     @Test("extending what is not there, or oneself, is an error")
