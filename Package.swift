@@ -27,6 +27,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
         // Pure: no I/O, no Foundation.
@@ -50,6 +51,15 @@ let package = Package(
             name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         module(
             "PolicyCompiler", ["CSeccomp", "Hashing", "LaunchModel", "Policy", "SystemCalls"]),
+        module(
+            "StoreDatabase",
+            ["Hashing", "StoreModel", .product(name: "GRDB", package: "GRDB.swift")]),
+        module(
+            "LocalStore",
+            [
+                "ArchiveFormat", "CLinux", "DerivationFormat", "Hashing", "StoreDatabase",
+                "StoreFiles", "StoreModel", "SystemCalls",
+            ]),
         // The launcher's sources as ordinary Swift, for tests and coverage; `Launcher/` builds the
         // binary.
         module("LauncherCore", ["CLinux", "LaunchModel"]),
@@ -58,7 +68,7 @@ let package = Package(
             name: "kiln",
             dependencies: [
                 "ArchiveFormat", "DaemonWire", "DerivationFormat",
-                "Goals", "Hashing", "LaunchModel", "Policy",
+                "Goals", "Hashing", "LaunchModel", "LocalStore", "Policy",
                 "PolicyCompiler",
                 "SandboxPlanning", "StoreFiles", "StoreModel", "SystemCalls",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -80,6 +90,20 @@ let package = Package(
         .executableTarget(name: "filter-runner", path: "Tests/FilterRunner"),
         tests(
             "PolicyCompiler", ["CSeccomp", "Hashing", "LaunchModel", "Policy", "filter-runner"]),
+        tests(
+            "StoreDatabase",
+            ["Hashing", "StoreModel", .product(name: "GRDB", package: "GRDB.swift")]),
+        tests(
+            "LocalStore",
+            [
+                "ArchiveFormat", "DerivationFormat", "Hashing", "StoreDatabase", "StoreFiles",
+                "StoreModel", "SystemCalls",
+            ]),
+        // What the store's tests kill in the middle of its work.
+        .executableTarget(
+            name: "store-crasher",
+            dependencies: ["Hashing", "LocalStore", "StoreModel"],
+            path: "Tests/StoreCrasher", swiftSettings: settings),
         tests("SandboxPlanning", ["DerivationFormat", "Hashing", "LaunchModel", "StoreModel"]),
     ]
 )
