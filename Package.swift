@@ -60,6 +60,12 @@ let package = Package(
                 "ArchiveFormat", "CLinux", "DerivationFormat", "Hashing", "StoreDatabase",
                 "StoreFiles", "StoreModel", "SystemCalls",
             ]),
+        module(
+            "Recipes",
+            [
+                "DerivationFormat", "Diagnostics", "Hashing", "StoreFiles", "StoreModel",
+                "SystemCalls", .product(name: "TOMLKit", package: "TOMLKit"),
+            ]),
         // The launcher's sources as ordinary Swift, for tests and coverage; `Launcher/` builds the
         // binary.
         module("LauncherCore", ["CLinux", "LaunchModel"]),
@@ -70,7 +76,7 @@ let package = Package(
                 "ArchiveFormat", "DaemonWire", "DerivationFormat",
                 "Goals", "Hashing", "LaunchModel", "LocalStore", "Policy",
                 "PolicyCompiler",
-                "SandboxPlanning", "StoreFiles", "StoreModel", "SystemCalls",
+                "Recipes", "SandboxPlanning", "StoreFiles", "StoreModel", "SystemCalls",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: settings),
         // Tests mirror the sources.
@@ -104,6 +110,7 @@ let package = Package(
             name: "store-crasher",
             dependencies: ["Hashing", "LocalStore", "StoreModel"],
             path: "Tests/StoreCrasher", swiftSettings: settings),
+        tests("Recipes", ["DerivationFormat", "Hashing", "StoreModel"]),
         tests("SandboxPlanning", ["DerivationFormat", "Hashing", "LaunchModel", "StoreModel"]),
     ]
 )
