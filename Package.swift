@@ -49,6 +49,7 @@ let package = Package(
         .target(name: "CLinux"),
         .systemLibrary(
             name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+        .systemLibrary(name: "CBZip2", providers: [.apt(["libbz2-dev"])]),
         module(
             "PolicyCompiler", ["CSeccomp", "Hashing", "LaunchModel", "Policy", "SystemCalls"]),
         module(
@@ -66,6 +67,20 @@ let package = Package(
                 "DerivationFormat", "Diagnostics", "Hashing", "StoreFiles", "StoreModel",
                 "SystemCalls", .product(name: "TOMLKit", package: "TOMLKit"),
             ]),
+        module(
+            "BuildEngine",
+            [
+                "ArchiveFormat", "CBZip2", "DerivationFormat", "Goals", "Hashing", "LaunchModel",
+                "LocalStore", "SandboxPlanning", "StoreFiles", "StoreModel", "SystemCalls",
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]),
+        module(
+            "Daemon",
+            [
+                "ArchiveFormat", "BuildEngine", "DaemonWire", "DerivationFormat", "Goals",
+                "Hashing",
+                "LocalStore", "StoreFiles", "StoreModel", "SystemCalls",
+            ]),
         // The launcher's sources as ordinary Swift, for tests and coverage; `Launcher/` builds the
         // binary.
         module("LauncherCore", ["CLinux", "LaunchModel"]),
@@ -73,8 +88,8 @@ let package = Package(
         .executableTarget(
             name: "kiln",
             dependencies: [
-                "ArchiveFormat", "DaemonWire", "DerivationFormat",
-                "Goals", "Hashing", "LaunchModel", "LocalStore", "Policy",
+                "ArchiveFormat", "BuildEngine", "Daemon", "DaemonWire", "DerivationFormat",
+                "CBZip2", "Goals", "Hashing", "LaunchModel", "LocalStore", "Policy",
                 "PolicyCompiler",
                 "Recipes", "SandboxPlanning", "StoreFiles", "StoreModel", "SystemCalls",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -111,6 +126,19 @@ let package = Package(
             dependencies: ["Hashing", "LocalStore", "StoreModel"],
             path: "Tests/StoreCrasher", swiftSettings: settings),
         tests("Recipes", ["DerivationFormat", "Hashing", "StoreModel"]),
+        tests(
+            "BuildEngine",
+            [
+                "ArchiveFormat", "DerivationFormat", "Goals", "Hashing", "LaunchModel",
+                "LocalStore",
+                "SandboxPlanning", "StoreFiles", "StoreModel", "SystemCalls",
+            ]),
+        tests(
+            "Daemon",
+            [
+                "BuildEngine", "DaemonWire", "DerivationFormat", "Goals", "Hashing", "LaunchModel",
+                "LocalStore", "SandboxPlanning", "StoreFiles", "StoreModel", "SystemCalls",
+            ]),
         tests("SandboxPlanning", ["DerivationFormat", "Hashing", "LaunchModel", "StoreModel"]),
     ]
 )

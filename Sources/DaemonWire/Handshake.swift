@@ -60,13 +60,25 @@ extension WireWriter {
 
 extension WireReader {
     /// What a client begins with: the version that both can speak.
+    ///
+    /// A daemon that has a connection reads the two parts apart, and answers in between.
     public mutating func clientHello() throws(WireError) -> ProtocolVersion {
-        try hello(Handshake.clientMagic, "a client of the worker protocol")
+        try clientMagic()
+        return try clientVersion()
     }
+
+    /// The first integer of a client; older ones send no more until they have the daemon's answer.
+    public mutating func clientMagic() throws(WireError) {
+        try magic(Handshake.clientMagic, "a client of the worker protocol")
+    }
+
+    /// What follows it: the version that both can speak.
+    public mutating func clientVersion() throws(WireError) -> ProtocolVersion { try version() }
 
     /// What a daemon answers with: the version that both can speak.
     public mutating func daemonHello() throws(WireError) -> ProtocolVersion {
-        try hello(Handshake.daemonMagic, "a daemon of the worker protocol")
+        try magic(Handshake.daemonMagic, "a daemon of the worker protocol")
+        return try version()
     }
 
     /// What the other side knows besides the version.
@@ -103,14 +115,15 @@ extension WireReader {
         return info
     }
 
-    private mutating func hello(_ magic: UInt64, _ what: String) throws(WireError)
-        -> ProtocolVersion
-    {
+    private mutating func magic(_ magic: UInt64, _ what: String) throws(WireError) {
         let at = offset
         guard try integer() == magic else { throw .malformed(what, at: at) }
-        let versionAt = offset
+    }
+
+    private mutating func version() throws(WireError) -> ProtocolVersion {
+        let at = offset
         guard let version = ProtocolVersion(number: try integer()), version >= .oldest else {
-            throw .malformed("a version from 1.10 on", at: versionAt)
+            throw .malformed("a version from 1.10 on", at: at)
         }
         return min(version, .newest)
     }

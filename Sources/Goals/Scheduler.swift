@@ -1,4 +1,4 @@
-import StoreModel
+public import StoreModel
 
 /// Decides what is inspected, locked and built, and when; it does none of it.
 ///
@@ -26,6 +26,25 @@ public struct Scheduler {
         let policy: FailurePolicy
         var goals: Set<GoalID> = []
         var results: [BuildResult?]
+    }
+
+    /// The path that a goal is about; nothing if it is over.
+    public func path(of goal: GoalID) -> StorePath? { goals[goal]?.path }
+
+    /// The requests that want a goal, or something that needs it.
+    ///
+    /// Takes time in proportion to what needs the goal.
+    public func requests(wanting goal: GoalID) -> Set<RequestID> {
+        // The only request wants everything that is wanted at all.
+        if requests.count == 1 { return goals[goal]?.isWanted == true ? Set(requests.keys) : [] }
+        var found: Set<RequestID> = []
+        var seen: Set<GoalID> = [goal]
+        var stack = [goal]
+        while let id = stack.popLast(), let goal = goals[id] {
+            found.formUnion(goal.requests.keys)
+            for waiter in goal.waiters where seen.insert(waiter).inserted { stack.append(waiter) }
+        }
+        return found
     }
 
     /// Schedules at most `slots` builds at once.
