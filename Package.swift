@@ -81,6 +81,12 @@ let package = Package(
                 "Hashing",
                 "LocalStore", "StoreFiles", "StoreModel", "SystemCalls",
             ]),
+        module(
+            "HostSetup",
+            [
+                "CLinux", "LaunchModel", "LocalStore", "Policy", "PolicyCompiler", "StoreModel",
+                "SystemCalls",
+            ]),
         // The launcher's sources as ordinary Swift, for tests and coverage; `Launcher/` builds the
         // binary.
         module("LauncherCore", ["CLinux", "LaunchModel"]),
@@ -89,7 +95,7 @@ let package = Package(
             name: "kiln",
             dependencies: [
                 "ArchiveFormat", "BuildEngine", "Daemon", "DaemonWire", "DerivationFormat",
-                "CBZip2", "Goals", "Hashing", "LaunchModel", "LocalStore", "Policy",
+                "CBZip2", "Goals", "Hashing", "HostSetup", "LaunchModel", "LocalStore", "Policy",
                 "PolicyCompiler",
                 "Recipes", "SandboxPlanning", "StoreFiles", "StoreModel", "SystemCalls",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -97,6 +103,7 @@ let package = Package(
         // Tests mirror the sources.
         tests("Hashing"),
         tests("LaunchModel"),
+        tests("HostSetup", ["LaunchModel", "LocalStore"]),
         tests("LauncherCore", ["LaunchModel"]),
         tests("StoreModel", ["Hashing"]),
         tests("DerivationFormat", ["Hashing", "StoreModel"]),
