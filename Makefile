@@ -1,25 +1,43 @@
-# Kiln. `make test` is the one that matters; both set the machine up themselves.
+# Kiln. `make demo` shows it, `make test` tests it; both set the machine up themselves.
 
 # Every build uses the same flags, so that nothing is compiled twice.
 SWIFT_FLAGS = --explicit-target-dependency-import-check error
+RELEASE = -c release --static-swift-stdlib $(SWIFT_FLAGS)
 PREFIX ?= /usr/local
-SOURCES = Package.swift Sources Tests
+SOURCES = Package.swift Sources Tests Launcher/Package.swift Launcher/Sources/LauncherCore Launcher/Sources/kiln-launcher
 
-.PHONY: all build test format check-format install clean setup
+.PHONY: all build launcher test demo real bench format check-format install clean setup
 
 all: build
 
 setup:
 	scripts/setup
 
-build: setup
-	swift build -c release --static-swift-stdlib $(SWIFT_FLAGS) --product kiln
-	install -D -s "$$(swift build -c release --static-swift-stdlib $(SWIFT_FLAGS) --show-bin-path)/kiln" build/kiln
+launcher: setup
+	scripts/build-launcher
 
-test: setup
+build: launcher
+	swift build $(RELEASE) --product kiln
+	install -D -s "$$(swift build $(RELEASE) --show-bin-path)/kiln" build/kiln
+
+test: launcher
 	swift build --build-tests $(SWIFT_FLAGS)
+	install build/kiln-launcher "$$(swift build --show-bin-path)/kiln-launcher"
 	swift test --skip-build $(SWIFT_FLAGS)
 	Tests/command
+	Tests/builds
+
+# A library, a program and its test, built in sandboxes and registered in a store of their own.
+demo: build
+	scripts/demo
+
+# GNU hello, zlib and Lua from their Debian source packages; takes minutes and needs Debian's mirror.
+real: build
+	scripts/real build/kiln
+
+# Times of builds that do nothing; takes some minutes.
+bench: build
+	scripts/bench build/kiln
 
 format:
 	swift format format -i -r $(SOURCES)
@@ -29,6 +47,8 @@ check-format:
 
 install: build
 	install -D build/kiln "$(DESTDIR)$(PREFIX)/bin/kiln"
+	install -D build/kiln-launcher "$(DESTDIR)$(PREFIX)/libexec/kiln/kiln-launcher"
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/kiln/policies" policies/*.toml policies/README.md
 
 clean:
-	rm -rf .build build
+	rm -rf .build build Launcher/.build

@@ -146,6 +146,12 @@ let package = Package(
                 "BuildEngine", "DaemonWire", "DerivationFormat", "Goals", "Hashing", "LaunchModel",
                 "LocalStore", "SandboxPlanning", "StoreFiles", "StoreModel", "SystemCalls",
             ]),
+        tests(
+            "kiln",
+            [
+                "DaemonWire", "DerivationFormat", "Hashing", "StoreFiles", "StoreModel",
+                "SystemCalls",
+            ]),
         tests("SandboxPlanning", ["DerivationFormat", "Hashing", "LaunchModel", "StoreModel"]),
     ]
 )

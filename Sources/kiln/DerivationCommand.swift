@@ -5,8 +5,8 @@ import StoreModel
 /// `kiln derivation`.
 struct DerivationCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "derivation", abstract: "Reads and checks derivations.",
-        subcommands: [Show.self, Verify.self])
+        commandName: "derivation", abstract: "Reads, checks and adds derivations.",
+        subcommands: [Add.self, Show.self, Verify.self])
 }
 
 /// The store directory that a command's paths are in.

@@ -20,8 +20,10 @@ func derivationFiles(_ path: String) throws -> [String] {
     guard stat(path, &status) == 0 else { throw InputError(call: "stat", path: path) }
     guard status.st_mode & S_IFMT == S_IFDIR else { return [path] }
     let prefix = path.hasSuffix("/") ? path : path + "/"
-    return try directoryEntries(path).map { String(decoding: $0, as: UTF8.self) }
-        .filter { $0.hasSuffix(".drv") }.map { prefix + $0 }
+    let names = try directoryEntries(path).map { String(decoding: $0, as: UTF8.self) }
+        .filter { $0.hasSuffix(".drv") }
+    guard !names.isEmpty else { throw InputError("\(path): there is no .drv file in it") }
+    return names.map { prefix + $0 }
 }
 
 /// The names in a directory, in bytewise order, without `.` and `..`.
@@ -74,4 +76,10 @@ func readFile(_ path: String, limit: Int) throws -> [UInt8] {
         bytes += piece
     }
     return bytes
+}
+
+/// Checks that something is there, a symbolic link that leads nowhere included.
+func checkExists(_ path: String) throws {
+    var status = stat()
+    guard lstat(path, &status) == 0 else { throw InputError(call: "lstat", path: path) }
 }

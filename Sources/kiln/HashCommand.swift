@@ -8,8 +8,9 @@ struct HashCommand: ParsableCommand {
         commandName: "hash", abstract: "Prints the digest of files and trees.",
         discussion: "A tree is hashed as its Nix Archive; --flat hashes the bytes of one file.")
 
-    @Option(help: "The hash function: md5, sha1, sha256 or sha512.")
-    var type = HashAlgorithm.sha256
+    // Without a default value of its own, since help would show the number of the case.
+    @Option(help: "The hash function (default: sha256).")
+    var type: HashAlgorithm?
 
     @Flag(help: "Hash the bytes of a regular file instead of its archive.")
     var flat = false
@@ -22,7 +23,7 @@ struct HashCommand: ParsableCommand {
 
     func run() throws {
         for path in paths {
-            var stream = HashStream(type)
+            var stream = HashStream(type ?? .sha256)
             if flat {
                 try readFile(path) { stream.update($0) }
             } else {

@@ -1,16 +1,20 @@
 import ArgumentParser
 import Glibc
+import SystemCalls
 
 /// The command.
 struct Kiln: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "kiln",
-        abstract: "Reads, checks and hashes what Nix stores are made of.",
-        subcommands: [DerivationCommand.self, HashCommand.self])
+        abstract: "Builds derivations in sandboxes, and keeps a store of what was built.",
+        subcommands: [
+            BuildCommand.self, InstantiateCommand.self, DerivationCommand.self, StoreCommand.self,
+            LogCommand.self, HashCommand.self, PolicyCommand.self, EngineCommand.self,
+        ])
 }
 
-/// Runs the command and maps what it throws to exit statuses: 0, 1 (something that was checked is
-/// wrong), 2 (bad usage or input).
+/// Runs the command and maps what it throws to exit statuses: 0, 1 (a build failed, or something that was
+/// checked is wrong), 2 (bad usage or input), 130 (interrupted).
 @main
 enum Main {
     static func main() {
@@ -20,6 +24,12 @@ enum Main {
         } catch let error as InputError {
             printError("kiln: error: \(error)")
             exit(2)
+        } catch let error as CommandFailure {
+            printError("kiln: error: \(error)")
+            exit(1)
+        } catch let error as SystemError {
+            printError("kiln: error: \(error)")
+            exit(1)
         } catch let code as ExitCode {
             exit(code.rawValue)
         } catch {
