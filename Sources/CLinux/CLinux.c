@@ -91,7 +91,6 @@ long CLinux_getdents64(int fd, void *buffer, size_t size) {
     return result(syscall(SYS_getdents64, fd, buffer, size));
 }
 long CLinux_flock(int fd, int operation) { return result(flock(fd, operation)); }
-long CLinux_fsync(int fd) { return result(fsync(fd)); }
 long CLinux_pipe2(int fds[2], int flags) { return result(pipe2(fds, flags)); }
 long CLinux_umask(unsigned mask) { return (long)umask(mask); }
 long CLinux_getrandom(void *buffer, size_t size) {
@@ -118,9 +117,6 @@ long CLinux_fsopen(const char *type, unsigned flags) {
 }
 long CLinux_fsconfig_string(int context, const char *key, const char *value) {
     return result(syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, key, value, 0));
-}
-long CLinux_fsconfig_flag(int context, const char *key) {
-    return result(syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, key, NULL, 0));
 }
 long CLinux_fsconfig_create(int context) {
     return result(syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
@@ -188,7 +184,6 @@ long CLinux_pidfd_send_signal(int pidfd, int signal) {
 }
 long CLinux_unshare(int flags) { return result(syscall(SYS_unshare, flags)); }
 long CLinux_setsid(void) { return result(setsid()); }
-long CLinux_getpid(void) { return syscall(SYS_getpid); }
 long CLinux_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d) {
     return result(prctl(option, a, b, c, d));
 }

@@ -84,8 +84,6 @@ long CLinux_write(int fd, const void *bytes, size_t size);
 long CLinux_getdents64(int fd, void *buffer, size_t size);
 /// flock(2).
 long CLinux_flock(int fd, int operation);
-/// fsync(2).
-long CLinux_fsync(int fd);
 /// pipe2(2).
 long CLinux_pipe2(int fds[2], int flags);
 /// umask(2).
@@ -109,8 +107,6 @@ long CLinux_move_mount(int from, const char *path, int to, const char *target, u
 long CLinux_fsopen(const char *type, unsigned flags);
 /// FSCONFIG_SET_STRING of fsconfig(2).
 long CLinux_fsconfig_string(int context, const char *key, const char *value);
-/// FSCONFIG_SET_FLAG of fsconfig(2).
-long CLinux_fsconfig_flag(int context, const char *key);
 /// FSCONFIG_CMD_CREATE of fsconfig(2).
 long CLinux_fsconfig_create(int context);
 /// fsmount(2).
@@ -141,8 +137,6 @@ long CLinux_pidfd_send_signal(int pidfd, int signal);
 long CLinux_unshare(int flags);
 /// setsid(2).
 long CLinux_setsid(void);
-/// getpid(2).
-long CLinux_getpid(void);
 /// prctl(2), which is variadic.
 long CLinux_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 /// capset(2) of the calling thread: the same words as permitted and effective, and none inheritable.

@@ -14,8 +14,6 @@ extern const int64_t CLinux_AT_RECURSIVE;
 extern const int64_t CLinux_AT_REMOVEDIR;
 /// AT_SYMLINK_NOFOLLOW
 extern const int64_t CLinux_AT_SYMLINK_NOFOLLOW;
-/// O_APPEND
-extern const int64_t CLinux_O_APPEND;
 /// O_CLOEXEC
 extern const int64_t CLinux_O_CLOEXEC;
 /// O_CREAT
@@ -42,26 +40,18 @@ extern const int64_t CLinux_O_WRONLY;
 extern const int64_t CLinux_EAGAIN;
 /// EBADF
 extern const int64_t CLinux_EBADF;
-/// EBUSY
-extern const int64_t CLinux_EBUSY;
 /// EEXIST
 extern const int64_t CLinux_EEXIST;
 /// EINTR
 extern const int64_t CLinux_EINTR;
 /// EINVAL
 extern const int64_t CLinux_EINVAL;
-/// ELOOP
-extern const int64_t CLinux_ELOOP;
 /// EMSGSIZE
 extern const int64_t CLinux_EMSGSIZE;
-/// ENODATA
-extern const int64_t CLinux_ENODATA;
 /// ENOENT
 extern const int64_t CLinux_ENOENT;
 /// ENOSYS
 extern const int64_t CLinux_ENOSYS;
-/// ENOTDIR
-extern const int64_t CLinux_ENOTDIR;
 /// EPERM
 extern const int64_t CLinux_EPERM;
 /// ESRCH
@@ -126,8 +116,6 @@ extern const int64_t CLinux_RESOLVE_NO_XDEV;
 extern const int64_t CLinux_LOCK_EX;
 /// LOCK_NB
 extern const int64_t CLinux_LOCK_NB;
-/// LOCK_SH
-extern const int64_t CLinux_LOCK_SH;
 /// S_IFMT
 extern const int64_t CLinux_S_IFMT;
 /// S_IFREG
@@ -144,8 +132,6 @@ extern const int64_t CLinux_POLLIN;
 extern const int64_t CLinux_POLLOUT;
 /// POLLPRI
 extern const int64_t CLinux_POLLPRI;
-/// POLLERR
-extern const int64_t CLinux_POLLERR;
 /// POLLHUP
 extern const int64_t CLinux_POLLHUP;
 /// P_ALL
@@ -200,8 +186,6 @@ extern const int64_t CLinux_PR_CAP_AMBIENT_CLEAR_ALL;
 extern const int64_t CLinux_PR_GET_DUMPABLE;
 /// PR_GET_NO_NEW_PRIVS
 extern const int64_t CLinux_PR_GET_NO_NEW_PRIVS;
-/// PR_GET_SECCOMP
-extern const int64_t CLinux_PR_GET_SECCOMP;
 /// PR_GET_SECUREBITS
 extern const int64_t CLinux_PR_GET_SECUREBITS;
 /// PR_SET_DUMPABLE
