@@ -18,8 +18,11 @@ final class TestLauncher {
 
     /// A user that no account has, for the launcher of an ordinary user.
     static let ordinaryUser: UInt32 = 61_234
-    /// Slots far from those of builds outside of the tests, so that both can run at once.
-    static let firstUser: UInt32 = 872_415_232 + 100 * 65_536
+    /// Slots far from those of builds outside of the tests, so that both can run at once; those of other
+    /// runs of the tests begin elsewhere with `KILN_TEST_SLOT`.
+    static let firstUser: UInt32 = 872_415_232 + firstSlot * 65_536
+    private static let firstSlot =
+        ProcessInfo.processInfo.environment["KILN_TEST_SLOT"].flatMap(UInt32.init) ?? 100
 
     let root: String
     let process: pid_t
@@ -108,10 +111,9 @@ final class TestLauncher {
     static let cgroup: [UInt8]? = {
         for mount in ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"] {
             guard access(mount + "/cgroup.procs", F_OK) == 0 else { continue }
-            mkdir(mount + "/kiln-test", 0o755)
-            if access(mount + "/kiln-test/cgroup.kill", F_OK) == 0 {
-                return bytes(mount + "/kiln-test")
-            }
+            let place = mount + "/kiln-test-\(firstSlot)"
+            mkdir(place, 0o755)
+            if access(place + "/cgroup.kill", F_OK) == 0 { return bytes(place) }
         }
         return nil
     }()
