@@ -1,4 +1,5 @@
 import CLinux
+import Foundation
 import Glibc
 import LaunchModel
 import Testing
@@ -10,10 +11,15 @@ extension LauncherTests {
             arguments: [UInt64(1), 2, 3])
         func sequences(seed: UInt64) throws {
             let evil = try EvilEngine(seed: seed)
-            for _ in 0..<800 { try evil.performSequence() }
+            for _ in 0..<Self.count { try evil.performSequence() }
             try evil.leave()
             #expect(evil.published > 0 && evil.ended > 0 && evil.violations > 0)
+            #expect(evil.appeared > 0 && evil.vanished > 0)
         }
+
+        /// How many sequences each seed gives; `make evil` asks for more than there is time for here.
+        private static let count =
+            ProcessInfo.processInfo.environment["KILN_EVIL_SEQUENCES"].flatMap(Int.init) ?? 800
     }
 }
 
@@ -47,6 +53,12 @@ private final class EvilEngine {
     private(set) var published = 0
     private(set) var ended = 0
     private(set) var violations = 0
+    /// Names that were to be trashed since the last look.
+    private var toVanish: Set<String> = []
+    /// Whether something was to be published since the last look.
+    private var mayAppear = false
+    private(set) var appeared = 0
+    private(set) var vanished = 0
 
     init(seed: UInt64) throws {
         numbers = Numbers(state: seed)
@@ -66,6 +78,8 @@ private final class EvilEngine {
                 """,
             ])
         canaries = try snapshot(root + "/canary")
+        mayAppear = true
+        try lookAtStore()
     }
 
     private static func start(_ root: String) throws -> TestLauncher {
@@ -111,10 +125,21 @@ private final class EvilEngine {
     }
 
     private func send(_ packet: [UInt8], _ descriptors: [CInt] = []) throws {
+        note(packet)
         do {
             try launcher.send(packet, descriptors)
         } catch {
             throw Over()
+        }
+    }
+
+    /// Remembers what a packet may do to names of the store, whatever it was meant to be.
+    private func note(_ packet: [UInt8]) {
+        guard let request = try? LauncherRequest(decoding: packet) else { return }
+        switch request {
+        case .trash(let name): toVanish.insert(String(decoding: name.bytes, as: UTF8.self))
+        case .publish: mayAppear = true
+        default: break
         }
     }
 
@@ -178,6 +203,7 @@ private final class EvilEngine {
     private func replaceLauncher() throws {
         launcher.hangUp()
         try checkEnd()
+        #expect(try LauncherTests.LifeTests.survivors() == 0)
         launcher = try Self.start(root)
     }
 
@@ -337,7 +363,7 @@ private final class EvilEngine {
         try lookAtStore()
     }
 
-    /// Objects may come, and go by the engine's will; while they are there they stay what they are.
+    /// Names come by `publish` and go by `trash` alone; while objects are there they stay what they are.
     private func lookAtStore() throws {
         let store = root + "/nix/store"
         var seen: [String: String] = [:]
@@ -356,6 +382,16 @@ private final class EvilEngine {
             close(file)
             held[key] = nil
         }
+        for key in objects.keys where seen[key] == nil {
+            #expect(toVanish.contains(String(key.prefix { $0 != " " })), "\(key) vanished")
+            vanished += 1
+        }
+        for key in seen.keys where objects[key] == nil {
+            #expect(mayAppear, "\(key) appeared")
+            appeared += 1
+        }
+        toVanish = []
+        mayAppear = false
         objects = seen
     }
 
