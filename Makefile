@@ -6,7 +6,7 @@ RELEASE = -c release --static-swift-stdlib $(SWIFT_FLAGS)
 PREFIX ?= /usr/local
 SOURCES = Package.swift Sources Tests Launcher/Package.swift Launcher/Sources/LauncherCore Launcher/Sources/kiln-launcher
 
-.PHONY: all build launcher test demo real bench evil format check-format install clean setup
+.PHONY: all build launcher test demo real bench evil faults format check-format install clean setup
 
 all: build
 
@@ -43,6 +43,11 @@ bench: build
 evil: launcher
 	swift build --build-tests $(SWIFT_FLAGS)
 	KILN_EVIL_SEQUENCES=333334 swift test --skip-build $(SWIFT_FLAGS) --filter EvilEngineTests
+
+# Every system call of a launch fails once with each errno; takes an hour.
+faults: launcher
+	swift build --build-tests $(SWIFT_FLAGS)
+	KILN_FAULTS=all swift test --skip-build $(SWIFT_FLAGS) --filter FaultTests
 
 format:
 	swift format format -i -r $(SOURCES)

@@ -114,7 +114,9 @@ let package = Package(
         tests("Policy", ["LaunchModel"]),
         tests("StoreFiles", ["ArchiveFormat", "StoreModel", "SystemCalls"]),
         .testTarget(
-            name: "LauncherTests", dependencies: ["CLinux", "LaunchModel"], swiftSettings: settings),
+            name: "LauncherTests", dependencies: ["CLinux", "LaunchModel", "fault-injector"],
+            swiftSettings: settings),
+        .executableTarget(name: "fault-injector", path: "Tests/FaultInjector"),
         .executableTarget(name: "filter-runner", path: "Tests/FilterRunner"),
         tests(
             "PolicyCompiler", ["CSeccomp", "Hashing", "LaunchModel", "Policy", "filter-runner"]),

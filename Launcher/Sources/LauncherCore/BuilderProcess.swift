@@ -68,7 +68,12 @@ extension FirstProcess {
                 try check(CLinux_getrlimit(resource, &soft, &hard))
                 // Raising what the host limits takes a capability, which is gone.
                 let newHard = min(limit.hard, hard)
-                try check(CLinux_setrlimit(resource, min(limit.soft, newHard), newHard))
+                let newSoft = min(limit.soft, newHard)
+                try check(CLinux_setrlimit(resource, newSoft, newHard))
+                try check(CLinux_getrlimit(resource, &soft, &hard))
+                guard soft == newSoft, hard == newHard else {
+                    throw Failure(errno: Int32(CLinux_EPERM))
+                }
             }
         }
     }

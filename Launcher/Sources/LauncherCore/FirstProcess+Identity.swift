@@ -96,10 +96,10 @@ extension FirstProcess {
             let null = Descriptor(owning: try check(CLinux_dup_from(plan.null, 64)))
             let log = Descriptor(owning: try check(CLinux_dup_from(plan.log, 64)))
             let status = Descriptor(owning: try check(CLinux_dup_from(plan.status, 64)))
-            try check(CLinux_dup3(null.number, 0, 0))
-            try check(CLinux_dup3(log.number, 1, 0))
-            try check(CLinux_dup3(log.number, 2, 0))
-            try check(CLinux_dup3(status.number, Self.status, flags(CLinux_O_CLOEXEC)))
+            try place(null.number, at: 0)
+            try place(log.number, at: 1)
+            try place(log.number, at: 2)
+            try place(status.number, at: Self.status, flags(CLinux_O_CLOEXEC))
         }
         plan = SandboxPlan(
             request: plan.request, profile: plan.profile, mode: plan.mode, steps: plan.steps,
@@ -111,6 +111,16 @@ extension FirstProcess {
             try check(CLinux_prctl(flags(CLinux_PR_SET_DUMPABLE), 0, 0, 0, 0))
             let dumpable = try check(CLinux_prctl(flags(CLinux_PR_GET_DUMPABLE), 0, 0, 0, 0))
             guard dumpable == 0 else { throw Failure(errno: Int32(CLinux_EPERM)) }
+        }
+    }
+
+    /// Gives a file a number that a builder starts with, and reads back that no other file has it.
+    private func place(
+        _ file: CInt, at number: CInt, _ how: CInt = 0
+    ) throws(Failure) {
+        try check(CLinux_dup3(file, number, how))
+        guard try fileStatus(of: number).isSameFile(as: fileStatus(of: file)) else {
+            throw Failure(errno: Int32(CLinux_EBADF))
         }
     }
 

@@ -109,8 +109,14 @@ extension HeldFile {
         try check(CLinux_fchownat(number, owner.user.rawValue, owner.group.rawValue))
     }
 
-    /// Sets the mode; not for ``Access/place``.
-    func change(mode: UInt32) throws(Failure) { try check(CLinux_fchmod(number, mode)) }
+    /// Sets the mode and reads it back: rights that are to be gone are gone. Not for ``Access/place``.
+    func change(mode: UInt32) throws(Failure) {
+        try check(CLinux_fchmod(number, mode))
+        let now = try status()
+        guard now.permissions == mode, !now.hasSetID else {
+            throw Failure(errno: Int32(CLinux_EPERM))
+        }
+    }
 
     /// Sets both times.
     func change(time: FileTime) throws(Failure) {
