@@ -50,6 +50,7 @@ const int64_t CLinux_EINVAL = EINVAL;
 const int64_t CLinux_EMSGSIZE = EMSGSIZE;
 const int64_t CLinux_ENOENT = ENOENT;
 const int64_t CLinux_ENOSYS = ENOSYS;
+const int64_t CLinux_EOPNOTSUPP = EOPNOTSUPP;
 const int64_t CLinux_EPERM = EPERM;
 const int64_t CLinux_ESRCH = ESRCH;
 const int64_t CLinux_EXDEV = EXDEV;

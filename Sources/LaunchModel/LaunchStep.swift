@@ -65,11 +65,13 @@ public enum LaunchStep: UInt8, Hashable, Sendable, CaseIterable {
     case limitResources = 50
     case setPersonality = 51
     case enterBuildDirectory = 52
+    /// Not by the first process, which is to be outside of what it confines.
+    case limitScope = 53
     /// Reads every id, group and capability back, and tries to become root again.
-    case verifyDrops = 53
+    case verifyDrops = 54
     /// Last, so that it need not allow what the steps before it call.
-    case loadFilter = 54
-    case execute = 55
+    case loadFilter = 55
+    case execute = 56
 }
 
 extension LaunchStep {
@@ -98,8 +100,8 @@ extension LaunchStep {
                 .makeRootReadOnly, .changeRoot, .verifyMounts, .nameHost, .enterUserNamespace,
                 .forbidNamespaces, .dropBoundingSet, .setGroup, .setUser, .dropCapabilities,
                 .forbidNewPrivileges, .dieWithLauncherStill, .closeDescriptors, .startBuilder,
-                .limitResources, .setPersonality, .enterBuildDirectory, .verifyDrops, .loadFilter,
-                .execute:
+                .limitResources, .setPersonality, .enterBuildDirectory, .limitScope, .verifyDrops,
+                .loadFilter, .execute:
                 true
             }
         }
@@ -246,6 +248,11 @@ extension LaunchStep {
         case .limitResources: ("set resource limits", "of the policy; not above what it had")
         case .setPersonality: ("set the personality", "what uname says for 32-bit builds")
         case .enterBuildDirectory: ("enter the build directory", "as the build user")
+        case .limitScope:
+            (
+                "forbid signals and abstract sockets beyond the builder's processes",
+                "where the kernel can: a second fence before the reaper and other sandboxes"
+            )
         case .verifyDrops:
             (
                 "verify every drop, and fail to become root",

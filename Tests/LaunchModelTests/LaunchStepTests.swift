@@ -21,7 +21,8 @@ import Testing
             (.forbidNamespaces, .dropCapabilities), (.dropBoundingSet, .setGroup),
             (.setGroup, .setUser), (.setUser, .dropCapabilities), (.setUser, .dieWithLauncherStill),
             (.closeDescriptors, .startBuilder), (.startBuilder, .limitResources),
-            (.verifyDrops, .loadFilter), (.loadFilter, .execute),
+            (.startBuilder, .limitScope), (.limitScope, .verifyDrops), (.verifyDrops, .loadFilter),
+            (.loadFilter, .execute),
         ])
     func order(first: LaunchStep, then second: LaunchStep) throws {
         let steps = LaunchStep.steps(for: Self.profile, mode: .privileged, usesCgroup: true)

@@ -21,7 +21,9 @@ extension LauncherTests {
             .failed: [.kill, .keep, .discard],
         ]
 
-        @Test("a verb is taken in the phases that are its own, and ends the conversation in all others")
+        @Test(
+            "a verb is taken in the phases that are its own, and ends the conversation in all others"
+        )
         func table() throws {
             var cells: [BuildPhase: [Verb: Bool]] = [:]
             for (phase, verbs) in Self.accepted {

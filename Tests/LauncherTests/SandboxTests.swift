@@ -47,6 +47,19 @@ extension LauncherTests {
         }
 
         @Test(
+            "a builder signals its own processes and not its reaper, whose user it is",
+            arguments: [TestLauncher.Mode.root, .ordinaryUser])
+        func signals(mode: TestLauncher.Mode) throws {
+            let log = try Self.run(
+                mode,
+                """
+                kill -0 1 && echo signalled; sleep 1000 & kill $! && echo own
+                """)
+            #expect(log.contains("own") && !log.contains("signalled"), "\(log)")
+            #expect(log.contains("Operation not permitted"), "\(log)")
+        }
+
+        @Test(
             "a builder sees nothing of the host, and writes nowhere but where it must",
             arguments: [TestLauncher.Mode.root, .ordinaryUser])
         func places(mode: TestLauncher.Mode) throws {
@@ -103,7 +116,7 @@ extension LauncherTests {
                 umount /usr && echo unmounted
                 chroot / true && echo chrooted
                 setpriv --reuid 0 true && echo root
-                kill -9 1 && sleep 0.1 && echo alive
+                kill -9 1; sleep 0.1; echo alive
                 cat /proc/1/environ /proc/1/maps | wc -c
                 ls /proc/1/fd && echo "saw descriptors"
                 cat /dev/kmsg && echo kmsg

@@ -52,6 +52,7 @@ extension FirstProcess {
         case .limitResources: try limitResources()
         case .setPersonality: try setPersonality()
         case .enterBuildDirectory: try enterBuildDirectory()
+        case .limitScope: try limitScope()
         case .verifyDrops: try verifyDrops()
         case .loadFilter: try loadFilter()
         case .execute: try execute()
@@ -89,6 +90,23 @@ extension FirstProcess {
         try applied(to: plan.request.buildDirectory) { () throws(Failure) in
             try check(CLinux_setsid())
             try check(CLinux_chdir(terminated(plan.request.buildDirectory)))
+        }
+    }
+
+    /// Landlock's scopes; kernels before Linux 6.12, or without Landlock, have only the namespaces.
+    ///
+    /// Source: `security/hardening.md` §3, S10.
+    private func limitScope() throws(StepFailure) {
+        try applied(to: []) { () throws(Failure) in
+            let limited = CLinux_limit_scope()
+            let isUnknown = [CLinux_ENOSYS, CLinux_EOPNOTSUPP].contains(-Int64(limited))
+            guard !isUnknown else { return }
+            try check(limited)
+            // Read back: the reaper has the same user, and only the scope keeps a signal from it.
+            let reaper = Descriptor(owning: CInt(try check(CLinux_pidfd_open(1))))
+            guard Int64(CLinux_pidfd_send_signal(reaper.number, 0)) == -CLinux_EPERM else {
+                throw Failure(errno: Int32(CLinux_EPERM))
+            }
         }
     }
 

@@ -169,6 +169,10 @@ long CLinux_personality(unsigned long persona);
 long CLinux_new_session_keyring(void);
 /// SECCOMP_SET_MODE_FILTER of seccomp(2); `count` instructions of 8 bytes.
 long CLinux_load_filter(const void *instructions, unsigned short count);
+
+/// landlock_restrict_self(2) with both scopes: this process and what it starts can from now on neither signal a
+/// process outside nor connect to an abstract socket there. -EOPNOTSUPP before Linux 6.12.
+long CLinux_limit_scope(void);
 /// sethostname(2).
 long CLinux_sethostname(const char *name, size_t size);
 /// setdomainname(2).

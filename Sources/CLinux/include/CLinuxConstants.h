@@ -52,6 +52,8 @@ extern const int64_t CLinux_EMSGSIZE;
 extern const int64_t CLinux_ENOENT;
 /// ENOSYS
 extern const int64_t CLinux_ENOSYS;
+/// EOPNOTSUPP
+extern const int64_t CLinux_EOPNOTSUPP;
 /// EPERM
 extern const int64_t CLinux_EPERM;
 /// ESRCH
