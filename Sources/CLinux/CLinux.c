@@ -203,6 +203,8 @@ long CLinux_capget(uint64_t *capabilities) {
         | (uint64_t)(data[1].effective | data[1].permitted | data[1].inheritable) << 32;
     return value;
 }
+long CLinux_getpid(void) { return syscall(SYS_getpid); }
+long CLinux_getppid(void) { return syscall(SYS_getppid); }
 long CLinux_getuid(void) { return syscall(SYS_getuid); }
 long CLinux_getgid(void) { return syscall(SYS_getgid); }
 long CLinux_setresuid(uint32_t real, uint32_t effective, uint32_t saved) {

@@ -96,7 +96,9 @@ final class Launcher {
                     }
                 }
             }
-            for worker in workers { watch(.worker(worker), worker.process.number, CLinux_POLLIN) }
+            for worker in workers {
+                watch(.worker(worker), worker.process.descriptor, CLinux_POLLIN)
+            }
             watch(
                 .conversation, conversation.socket,
                 CLinux_POLLIN | (conversation.hasOutgoing ? CLinux_POLLOUT : 0))
@@ -197,7 +199,7 @@ final class Launcher {
             if let cgroup = build.cgroup { removeAtLast(cgroup) }
         }
         // What they were doing is for nobody any more, and may take for ever.
-        for worker in workers { worker.stop() }
+        for worker in workers { worker.process.stop() }
         for worker in workers { _ = worker.finish() }
         ignoringFailure { () throws(Failure) in try places.leave() }
         deleteAll(in: places.trash.number)

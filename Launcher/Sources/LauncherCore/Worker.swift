@@ -14,7 +14,7 @@ final class Worker {
     }
 
     let purpose: Purpose
-    let process: Descriptor
+    let process: ChildProcess
     private let result: Descriptor
 
     /// CHOWN, DAC_OVERRIDE, FOWNER and LEASE.
@@ -34,53 +34,24 @@ final class Worker {
         try check(CLinux_pipe2(&ends, flags(CLinux_O_CLOEXEC)))
         let reading = Descriptor(owning: ends[0])
         let writing = Descriptor(owning: ends[1])
-        var pidfd: CInt = -1
-        let child = try check(CLinux_clone3(UInt64(CLinux_CLONE_PIDFD), &pidfd, 0))
-        if child == 0 {
-            let answer = writing.release()
-            do {
-                try Self.confine(keeping: needed + [answer])
-                try write(answer, body())
-            } catch {
-                CLinux_exit(125)
-            }
-            CLinux_exit(0)
+        process = try ChildProcess { () throws(Failure) in
+            let answer = writing.number
+            try ChildProcess.keepOnly(needed + [answer], capabilities: Self.capabilities)
+            try write(answer, body())
         }
         self.purpose = purpose
-        process = Descriptor(owning: pidfd)
         result = reading
-    }
-
-    /// Ends the worker, whatever it is doing.
-    func stop() {
-        let sent = CLinux_pidfd_send_signal(process.number, flags(CLinux_SIGKILL))
-        precondition(sent >= 0 || Int64(sent) == -CLinux_ESRCH, "a child of ours can be killed")
     }
 
     /// What the worker said, after it ended; nothing if it did not end well.
     func finish() -> [UInt8]? {
-        var end = CLinux_end()
-        let waited = CLinux_waitid(
-            flags(CLinux_P_PIDFD), process.number, &end, flags(CLinux_WEXITED))
-        guard waited >= 0, Int64(end.code) == CLinux_CLD_EXITED, end.status == 0 else { return nil }
+        guard process.finish() else { return nil }
         var bytes = [UInt8](repeating: 0, count: 8192)
         let count = bytes.withUnsafeMutableBytes {
             CLinux_read(result.number, $0.baseAddress, $0.count)
         }
         guard count >= 0 else { return nil }
         return [UInt8](bytes[..<count])
-    }
-
-    private static func confine(keeping needed: [CInt]) throws(Failure) {
-        try check(
-            CLinux_prctl(
-                flags(CLinux_PR_SET_PDEATHSIG), UInt(CLinux_SIGKILL), 0, 0, 0))
-        try closeAll(but: needed)
-        try dropBoundingSet(keeping: capabilities)
-        try check(CLinux_capset(capabilities))
-        var left: UInt64 = 0
-        try check(CLinux_capget(&left))
-        guard left & ~capabilities == 0 else { throw Failure(errno: Int32(CLinux_EPERM)) }
     }
 }
 

@@ -143,6 +143,10 @@ long CLinux_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
 long CLinux_capset(uint64_t capabilities);
 /// capget(2) of the calling thread: all three sets or-ed together.
 long CLinux_capget(uint64_t *capabilities);
+/// getpid(2).
+long CLinux_getpid(void);
+/// getppid(2).
+long CLinux_getppid(void);
 /// getuid(2).
 long CLinux_getuid(void);
 /// getgid(2).
