@@ -119,7 +119,8 @@ let package = Package(
         .executableTarget(name: "fault-injector", path: "Tests/FaultInjector"),
         .executableTarget(name: "filter-runner", path: "Tests/FilterRunner"),
         tests(
-            "PolicyCompiler", ["CSeccomp", "Hashing", "LaunchModel", "Policy", "filter-runner"]),
+            "PolicyCompiler",
+            ["CSeccomp", "Hashing", "LaunchModel", "LauncherCore", "Policy", "filter-runner"]),
         tests(
             "StoreDatabase",
             ["Hashing", "StoreModel", .product(name: "GRDB", package: "GRDB.swift")]),

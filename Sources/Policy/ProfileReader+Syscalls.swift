@@ -36,6 +36,7 @@ extension ProfileReader {
                 if let action = action(item) { calls[name] = action }
             }
         }
+        refuseForbidden(groups: groups, calls: calls)
         let rules = rules()
         guard let unknown, let foreign else { return nil }
         return SyscallPolicy(

@@ -1,3 +1,5 @@
+public import LaunchModel
+
 /// What a profile says about system calls; the order of its parts never matters.
 public struct SyscallPolicy: Hashable, Sendable {
     /// What numbers that nothing else names get; never `allow`.

@@ -1,3 +1,5 @@
+import LaunchModel
+
 /// Puts a seccomp program together from its end to its start.
 ///
 /// Jumps of these programs go forward only, so everything that an instruction can jump to is known when it

@@ -1,4 +1,5 @@
 import Glibc
+import LaunchModel
 import Policy
 import SystemCalls
 

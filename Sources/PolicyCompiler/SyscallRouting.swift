@@ -1,4 +1,5 @@
 import CSeccomp
+import LaunchModel
 import Policy
 
 /// Which part of a filter answers for which number of one system call interface.

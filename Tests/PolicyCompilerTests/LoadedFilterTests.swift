@@ -16,13 +16,20 @@ import Testing
     static func run(
         _ profile: Profile?, in directory: URL? = nil, _ arguments: [String]
     ) throws -> Outcome {
+        try run(filter: try profile.map { try compile($0).filter }, in: directory, arguments)
+    }
+
+    /// The same under a program's bytes.
+    static func run(
+        filter bytes: [UInt8]?, in directory: URL? = nil, _ arguments: [String]
+    ) throws -> Outcome {
         let scratch = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
         try FileManager.default.createDirectory(at: scratch, withIntermediateDirectories: true)
         defer { #expect(throws: Never.self) { try FileManager.default.removeItem(at: scratch) } }
         var filter = "-"
-        if let profile {
+        if let bytes {
             let file = scratch.appending(path: "filter")
-            try Data(try compile(profile).filter).write(to: file)
+            try Data(bytes).write(to: file)
             filter = file.path
         }
         let program = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")

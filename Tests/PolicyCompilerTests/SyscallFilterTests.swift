@@ -1,5 +1,6 @@
 import CSeccomp
 import Glibc
+import LaunchModel
 import Policy
 import Testing
 

@@ -110,7 +110,8 @@ extension FirstProcess {
         }
     }
 
-    /// Every drop is read back here, in the process that will execute the builder.
+    /// Every drop is read back here, in the process that will execute the builder: from the calls that tell,
+    /// and once more from the kernel's list.
     private func verifyDrops() throws(StepFailure) {
         let user = plan.profile.sandboxUser
         let group = plan.profile.sandboxGroup
@@ -137,15 +138,54 @@ extension FirstProcess {
         try demand(
             CLinux_prctl(flags(CLinux_PR_GET_SECUREBITS), 0, 0, 0, 0) == Int(lockedSecureBits),
             "secure bits")
+        try demand(
+            CLinux_prctl(flags(CLinux_PR_GET_DUMPABLE), 0, 0, 0, 0) == 0, "dumps of memory")
         try demand(CLinux_unshare(flags(CLinux_CLONE_NEWUSER)) < 0, "a nested user namespace")
         var cwd = [UInt8](repeating: 0, count: 4096)
         let length = cwd.withUnsafeMutableBytes { CLinux_getcwd($0.baseAddress, $0.count) }
         try demand(
             length > 0 && cwd[..<(length - 1)].elementsEqual(plan.request.buildDirectory),
             "the working directory")
-        for fd in (Self.status + 1)..<128 {
-            try demand(
-                Int64(CLinux_get_descriptor_flags(fd)) == -CLinux_EBADF, "open descriptors")
+        var top = CLinux_status()
+        try demand(
+            CLinux_fstatat(workingDirectory, c("/"), &top, 0) == 0
+                && top.isSameFile(as: rootStatus), "the root")
+        let open = try applied(to: bytes("/proc/self/fd")) { () throws(Failure) in
+            try openNumbers(in: bytes("/proc/self/fd"))
+        }
+        try demand(open == Int(Self.status) + 1, "open descriptors")
+        // A name of its own: a temporary would be closed before the call.
+        let status = try openStatus()
+        try verifyStatus(status.number, filters: plan.filters)
+    }
+
+    /// How many descriptors this process has open, without those that find it out.
+    private func openNumbers(in path: [UInt8]) throws(Failure) -> Int {
+        let list = try LauncherCore.open(
+            workingDirectory, path, CLinux_O_RDONLY | CLinux_O_DIRECTORY)
+        return try names(in: list.number).count - 2
+    }
+
+    /// The sandbox's proc is root's, under a root that nobody can write to.
+    private func openStatus() throws(StepFailure) -> Descriptor {
+        try applied(to: bytes("/proc/self/status")) { () throws(Failure) in
+            let proc = try LauncherCore.open(
+                workingDirectory, bytes("/proc"), CLinux_O_RDONLY | CLinux_O_DIRECTORY)
+            return try ProcessStatus.open(in: proc.number)
+        }
+    }
+
+    /// Compares what the kernel's own list says of this process with what a builder may be.
+    private func verifyStatus(_ file: CInt, filters: UInt64) throws(StepFailure) {
+        let status = try applied(to: bytes("/proc/self/status")) { () throws(Failure) in
+            try ProcessStatus(reading: file)
+        }
+        let rights = ProcessRights(
+            user: plan.profile.sandboxUser, group: plan.profile.sandboxGroup,
+            groups: plan.mode == .privileged ? .none : .whatever, capabilities: 0,
+            filters: filters)
+        if let objection = rights.objection(to: status) {
+            throw StepFailure(errno: CLinux_EPERM, bytes(objection))
         }
     }
 
@@ -164,12 +204,10 @@ extension FirstProcess {
                 throw Failure(errno: Int32(CLinux_EPERM))
             }
         }
-        try applied(to: []) { () throws(Failure) in
-            try check(
-                filter.withUnsafeBytes {
-                    CLinux_load_filter($0.baseAddress, UInt16($0.count / 8))
-                })
-        }
+        // Opened before, so that all the filter has to allow for this is a read.
+        let status = try openStatus()
+        try applied(to: []) { () throws(Failure) in try load(filter: filter) }
+        try verifyStatus(status.number, filters: plan.filters + 1)
     }
 
     private func execute() throws(StepFailure) {

@@ -76,6 +76,12 @@ final class ChildProcess {
     static func dieWithLauncher() throws(Failure) {
         try check(
             CLinux_prctl(flags(CLinux_PR_SET_PDEATHSIG), UInt(CLinux_SIGKILL), 0, 0, 0))
+        var signal: CInt = 0
+        try check(
+            withUnsafeMutablePointer(to: &signal) {
+                CLinux_prctl(flags(CLinux_PR_GET_PDEATHSIG), UInt(bitPattern: $0), 0, 0, 0)
+            })
+        guard Int64(signal) == CLinux_SIGKILL else { throw Failure(errno: Int32(CLinux_EPERM)) }
     }
 
     /// In the child: gives up all but these descriptors, the first three, and these capabilities, and reads
@@ -92,5 +98,19 @@ final class ChildProcess {
         var left: UInt64 = 0
         try check(CLinux_capget(&left))
         guard left & ~capabilities == 0 else { throw Failure(errno: Int32(CLinux_EPERM)) }
+    }
+}
+
+/// Gives this process the name that lists of processes show: at most 15 bytes.
+func nameProcess(_ name: StaticString) throws(Failure) {
+    try check(
+        CLinux_prctl(flags(CLinux_PR_SET_NAME), UInt(bitPattern: c(name)), 0, 0, 0))
+}
+
+/// Keeps what this process holds from core files and from tracers, and reads that back.
+func forbidDumps() throws(Failure) {
+    try check(CLinux_prctl(flags(CLinux_PR_SET_DUMPABLE), 0, 0, 0, 0))
+    guard try check(CLinux_prctl(flags(CLinux_PR_GET_DUMPABLE), 0, 0, 0, 0)) == 0 else {
+        throw Failure(errno: Int32(CLinux_EPERM))
     }
 }

@@ -35,8 +35,11 @@ extension FirstProcess {
         for kind in kinds {
             let name = bytes("user/max_") + bytes(kind) + bytes("_namespaces")
             try applied(to: name) { () throws(Failure) in
-                let limit = try open(namespaceLimits, name, CLinux_O_WRONLY)
+                let limit = try open(namespaceLimits, name, CLinux_O_RDWR)
                 try write(limit.number, [UInt8(ascii: "0")])
+                guard try readAll(limit.number, limit: 16) == bytes("0\n") else {
+                    throw Failure(errno: Int32(CLinux_EPERM))
+                }
             }
         }
     }
@@ -49,6 +52,8 @@ extension FirstProcess {
             try LauncherCore.dropBoundingSet(keeping: 0)
             try check(
                 CLinux_prctl(flags(CLinux_PR_SET_SECUREBITS), lockedSecureBits, 0, 0, 0))
+            let bits = try check(CLinux_prctl(flags(CLinux_PR_GET_SECUREBITS), 0, 0, 0, 0))
+            guard bits == Int(lockedSecureBits) else { throw Failure(errno: Int32(CLinux_EPERM)) }
         }
     }
 
@@ -104,13 +109,12 @@ extension FirstProcess {
         plan = SandboxPlan(
             request: plan.request, profile: plan.profile, mode: plan.mode, steps: plan.steps,
             logicalStore: plan.logicalStore, user: plan.user, group: plan.group, storeTree: -1,
-            outTree: -1, buildTree: -1, out: -1, build: -1, log: 1, status: Self.status, null: 0)
+            outTree: -1, buildTree: -1, out: -1, build: -1, log: 1, status: Self.status, null: 0,
+            filters: plan.filters)
         try applied(to: []) { () throws(Failure) in
             try check(CLinux_close_range(UInt32(Self.status) + 1, .max, 0))
             // Neither a tracer of the same user nor a core file gets at what this process still holds.
-            try check(CLinux_prctl(flags(CLinux_PR_SET_DUMPABLE), 0, 0, 0, 0))
-            let dumpable = try check(CLinux_prctl(flags(CLinux_PR_GET_DUMPABLE), 0, 0, 0, 0))
-            guard dumpable == 0 else { throw Failure(errno: Int32(CLinux_EPERM)) }
+            try forbidDumps()
         }
     }
 

@@ -22,6 +22,8 @@ struct SandboxPlan {
     let log: CInt
     let status: CInt
     let null: CInt
+    /// How many seccomp filters every process of the launcher's has.
+    let filters: UInt64
 }
 
 /// A step that failed, with what it was applied to.
@@ -70,6 +72,11 @@ struct FirstProcess {
 
     /// Performs the steps of the first process and of the builder.
     mutating func run() -> Never {
+        do {
+            try nameProcess("kiln-sandbox")
+        } catch {
+            CLinux_exit(125)
+        }
         for step in plan.steps where step.actor == .firstProcess {
             do {
                 try perform(step)
@@ -128,8 +135,7 @@ struct FirstProcess {
 
     private func dieWithLauncher() throws(StepFailure) {
         try applied(to: []) { () throws(Failure) in
-            try check(
-                CLinux_prctl(flags(CLinux_PR_SET_PDEATHSIG), UInt(CLinux_SIGKILL), 0, 0, 0))
+            try ChildProcess.dieWithLauncher()
             // The launcher may have died before the kernel was told; then its end of the socket is closed.
             var polled = CLinux_pollfd(fd: plan.status, events: 0, revents: 0)
             try check(CLinux_poll(&polled, 1, 0))

@@ -129,7 +129,7 @@ extension Launcher {
                     group: user.group, storeTree: storeTree.release(), outTree: outTree.release(),
                     buildTree: buildTree.release(), out: work.out.number, build: work.build.number,
                     log: logWriting.release(), status: statusWriting.release(),
-                    null: places.null.number))
+                    null: places.null.number, filters: rights.filters))
             first.run()
         }
         build.firstProcess = Descriptor(owning: pidfd)

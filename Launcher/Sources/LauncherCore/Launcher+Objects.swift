@@ -45,11 +45,18 @@ extension Launcher {
             }
             build.staging = staging
             let number = staging.directory.number
-            workers.append(
-                try Worker(purpose, keeping: descriptors + [number]) { body(number).encoded })
+            try startWorker(purpose, keeping: descriptors + [number]) { body(number).encoded }
         } catch {
             refuse(build, error.refusal(.systemCall, bytes("worker")))
         }
+    }
+
+    private func startWorker(
+        _ purpose: Worker.Purpose, keeping descriptors: [CInt], _ body: () -> [UInt8]
+    ) throws(Failure) {
+        workers.append(
+            try Worker(
+                purpose, of: rights, proc: places.proc.number, keeping: descriptors, body))
     }
 
     func workerEnded(_ worker: Worker) {
@@ -147,16 +154,15 @@ extension Launcher {
         do {
             let name = try randomName()
             let limits = configuration.profiles[build.profile].outputs
-            workers.append(
-                try Worker(
-                    .keep(build, name: name), keeping: [places.work.number, places.kept.number]
-                ) {
-                    let result = copyAside(
-                        from: places.work.number, entry: work.buildName, builder: user.user,
-                        to: places.kept.number, as: name,
-                        newOwner: FileOwner(user: .root, group: .root), limits: limits)
-                    return result.encoded
-                })
+            try startWorker(
+                .keep(build, name: name), keeping: [places.work.number, places.kept.number]
+            ) {
+                let result = copyAside(
+                    from: places.work.number, entry: work.buildName, builder: user.user,
+                    to: places.kept.number, as: name,
+                    newOwner: FileOwner(user: .root, group: .root), limits: limits)
+                return result.encoded
+            }
         } catch {
             build.found(.copiedAside)
             conversation.send(.refused(build.id, error.refusal(.notKept)))
@@ -211,11 +217,10 @@ extension Launcher {
         trashCount = 0
         let trash = places.trash.number
         do {
-            workers.append(
-                try Worker(.emptyTrash, keeping: [trash]) {
-                    deleteAll(in: trash)
-                    return []
-                })
+            try startWorker(.emptyTrash, keeping: [trash]) {
+                deleteAll(in: trash)
+                return []
+            }
         } catch {
             noteTrash()
             return Int64(Self.trashDelay)

@@ -9,6 +9,8 @@ final class Launcher {
     let configuration: LauncherConfiguration
     let places: Places
     let conversation: Conversation
+    /// What this process was found to be confined to.
+    let rights: ProcessRights
     let processes: ProcessTable
     var pool: UserPool
     var builds: [UInt64: Build] = [:]
@@ -26,9 +28,11 @@ final class Launcher {
     static let rest: UInt64 = 1000
 
     init(
-        _ configuration: LauncherConfiguration, _ places: Places, _ conversation: Conversation
+        _ configuration: LauncherConfiguration, _ places: Places, _ rights: ProcessRights,
+        _ conversation: Conversation
     ) {
         self.configuration = configuration
+        self.rights = rights
         self.places = places
         self.conversation = conversation
         processes = ProcessTable(proc: places.proc.number)

@@ -13,7 +13,9 @@ public func runLauncher(conversation: CInt, configuration: CInt) -> Never {
         try becomeLauncher(conversation, configuration)
         let read = try readConfiguration(configuration)
         try enter(read)
-        launcher = Launcher(read, try Places(read), talk)
+        let places = try Places(read)
+        launcher = Launcher(
+            read, places, try confine(read.mode, proc: places.proc.number), talk)
     } catch {
         end(talk, .unable(error), status: 1)
     }
@@ -113,6 +115,35 @@ private let capabilities: UInt64 =
     1 << 0 | 1 << 1 | 1 << 3 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 12 | 1 << 21 | 1 << 24
     | 1 << 28 | 1 << 31
 
+/// Loads the filter that every later process inherits, and reads back what this one is and may do.
+///
+/// - Parameters:
+///   - mode: Who the launcher is.
+///   - proc: The top of its own proc.
+/// - Returns: What it is confined to, with the number of filters that children begin with.
+/// - Throws: The refusal, whose subject is what is not as it must be.
+private func confine(
+    _ mode: LauncherConfiguration.Mode, proc: CInt
+) throws(Refusal) -> ProcessRights {
+    let (before, after) = try refusing(.hostFeature, bytes("seccomp filters")) {
+        () throws(Failure) in
+        let first = try ProcessStatus.open(in: proc)
+        let second = try ProcessStatus.open(in: proc)
+        let before = try ProcessStatus(reading: first.number)
+        try load(filter: LauncherFilters.inherited(on: .host))
+        return (before, try ProcessStatus(reading: second.number))
+    }
+    let isRoot = mode == .privileged
+    let rights = ProcessRights(
+        user: 0, group: 0, groups: isRoot ? .none : .whatever,
+        // In an ordinary user's namespace they reach what is the user's already.
+        capabilities: isRoot ? capabilities : .max, filters: before.filters + 1)
+    if let objection = rights.objection(to: after) {
+        throw Refusal(.hostFeature, errno: Int32(CLinux_EPERM), subject: bytes(objection))
+    }
+    return rights
+}
+
 /// Enters the launcher's own namespaces and drops what it does not need.
 private func enter(_ configuration: LauncherConfiguration) throws(Refusal) {
     switch configuration.mode {
@@ -131,7 +162,7 @@ private func enter(_ configuration: LauncherConfiguration) throws(Refusal) {
             guard present & ~capabilities == 0 else { throw Failure(errno: Int32(CLinux_EPERM)) }
             // No core file, and none of its children's, shows what a request holds. An ordinary user's
             // own cannot be, or its proc would not be its own, in which it writes the maps.
-            try check(CLinux_prctl(flags(CLinux_PR_SET_DUMPABLE), 0, 0, 0, 0))
+            try forbidDumps()
         }
     case .rootless:
         let user = decimal(UInt64(CLinux_getuid()))

@@ -3,7 +3,8 @@ import LaunchModel
 
 /// A child that does work in proportion to a tree, so that the launcher itself never waits for one.
 ///
-/// It has four capabilities and no way to get others, and ends when it has told its result.
+/// It has four capabilities and a short list of system calls, with no way to get others, and ends when it
+/// has told its result.
 final class Worker {
     /// What the worker is for.
     enum Purpose {
@@ -18,17 +19,22 @@ final class Worker {
     private let result: Descriptor
 
     /// CHOWN, DAC_OVERRIDE, FOWNER and LEASE.
-    private static let capabilities: UInt64 = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 28
+    static let capabilities: UInt64 = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 28
 
     /// Starts a child that runs `body`, and sends what it returns.
     ///
+    /// It reads back what it may do before it begins, and does nothing if that is more than it should be.
+    ///
     /// - Parameters:
     ///   - purpose: What the worker is for.
+    ///   - launcher: What the launcher found that itself is confined to.
+    ///   - proc: The top of the launcher's own proc.
     ///   - needed: The descriptors that the child keeps.
     ///   - body: Runs in the child; returns at most 4 KiB, which fit a pipe.
     /// - Throws: What the kernel refused; there is no child then.
     init(
-        _ purpose: Purpose, keeping needed: [CInt], _ body: () -> [UInt8]
+        _ purpose: Purpose, of launcher: ProcessRights, proc: CInt, keeping needed: [CInt],
+        _ body: () -> [UInt8]
     ) throws(Failure) {
         var ends: [CInt] = [-1, -1]
         try check(CLinux_pipe2(&ends, flags(CLinux_O_CLOEXEC)))
@@ -36,7 +42,17 @@ final class Worker {
         let writing = Descriptor(owning: ends[1])
         process = try ChildProcess { () throws(Failure) in
             let answer = writing.number
-            try ChildProcess.keepOnly(needed + [answer], capabilities: Self.capabilities)
+            try nameProcess("kiln-worker")
+            let status = try ProcessStatus.open(in: proc)
+            try ChildProcess.keepOnly(
+                needed + [answer, status.number], capabilities: Self.capabilities)
+            try load(filter: LauncherFilters.worker(on: .host))
+            let rights = ProcessRights(
+                user: launcher.user, group: launcher.group, groups: launcher.groups,
+                capabilities: Self.capabilities, filters: launcher.filters + 1)
+            guard rights.objection(to: try ProcessStatus(reading: status.number)) == nil else {
+                throw Failure(errno: Int32(CLinux_EPERM))
+            }
             try write(answer, body())
         }
         self.purpose = purpose

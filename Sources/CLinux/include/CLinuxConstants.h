@@ -188,10 +188,14 @@ extern const int64_t CLinux_PR_CAP_AMBIENT_CLEAR_ALL;
 extern const int64_t CLinux_PR_GET_DUMPABLE;
 /// PR_GET_NO_NEW_PRIVS
 extern const int64_t CLinux_PR_GET_NO_NEW_PRIVS;
+/// PR_GET_PDEATHSIG
+extern const int64_t CLinux_PR_GET_PDEATHSIG;
 /// PR_GET_SECUREBITS
 extern const int64_t CLinux_PR_GET_SECUREBITS;
 /// PR_SET_DUMPABLE
 extern const int64_t CLinux_PR_SET_DUMPABLE;
+/// PR_SET_NAME
+extern const int64_t CLinux_PR_SET_NAME;
 /// PR_SET_NO_NEW_PRIVS
 extern const int64_t CLinux_PR_SET_NO_NEW_PRIVS;
 /// PR_SET_PDEATHSIG
