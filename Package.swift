@@ -117,6 +117,9 @@ let package = Package(
             name: "LauncherTests", dependencies: ["CLinux", "LaunchModel", "fault-injector"],
             swiftSettings: settings),
         .executableTarget(name: "fault-injector", path: "Tests/FaultInjector"),
+            name: "LauncherTests",
+            dependencies: ["CLinux", "LaunchModel", "Policy", "PolicyCompiler"],
+            swiftSettings: settings),
         .executableTarget(name: "filter-runner", path: "Tests/FilterRunner"),
         tests(
             "PolicyCompiler",

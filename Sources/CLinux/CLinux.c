@@ -256,6 +256,24 @@ long CLinux_limit_scope(void) {
     long restricted = result(syscall(SYS_landlock_restrict_self, (int)ruleset, 0));
     long closed = result(close((int)ruleset));
     return restricted < 0 ? restricted : closed;
+long CLinux_load_listening_filter(const void *instructions, unsigned short count) {
+    struct sock_fprog program = {
+        .len = count, .filter = (struct sock_filter *)(uintptr_t)instructions};
+    return result(syscall(
+        SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
+}
+long CLinux_receive_denial(int listener, CLinux_denial *denial, uint32_t call[16]) {
+    struct seccomp_notif notification = {0};
+    _Static_assert(sizeof notification.data == 16 * sizeof *call, "the same layout");
+    long value = result(ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notification));
+    if (value < 0) return value;
+    *denial = (CLinux_denial){.id = notification.id, .thread = (int)notification.pid};
+    memcpy(call, &notification.data, sizeof notification.data);
+    return value;
+}
+long CLinux_deny(int listener, uint64_t id, uint16_t error) {
+    struct seccomp_notif_resp response = {.id = id, .error = -(error == 0 ? EPERM : error)};
+    return result(ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response));
 }
 long CLinux_sethostname(const char *name, size_t size) { return result(sethostname(name, size)); }
 long CLinux_setdomainname(const char *name, size_t size) { return result(setdomainname(name, size)); }
@@ -268,6 +286,14 @@ long CLinux_default_action(int number) {
 }
 long CLinux_ignore_signal(int number) {
     return signal(number, SIG_IGN) == SIG_ERR ? -(long)errno : 0;
+}
+long CLinux_block_signal(int number) {
+    uint64_t mask = UINT64_C(1) << (number - 1);
+    return result(syscall(SYS_rt_sigprocmask, SIG_BLOCK, &mask, NULL, sizeof mask));
+}
+long CLinux_signalfd(int number) {
+    uint64_t mask = UINT64_C(1) << (number - 1);
+    return result(syscall(SYS_signalfd4, -1, &mask, sizeof mask, O_CLOEXEC | O_NONBLOCK));
 }
 long CLinux_unblock_signals(void) {
     sigset_t none;

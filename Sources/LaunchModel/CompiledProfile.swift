@@ -28,6 +28,8 @@ public struct CompiledProfile: Hashable, Sendable {
     public var alwaysCopiesOutputs: Bool
     /// The seccomp program: `struct sock_filter`, 8 bytes each, at most 4096 of them.
     public var filter: [UInt8]
+    /// The denials that ``filter`` has told, by the position in its answers; at most ``denialLimit``.
+    public var denials: [CompiledDenial] = []
 
     /// Puts a profile together.
     public init(
@@ -142,6 +144,8 @@ public struct OutputLimits: Hashable, Sendable {
 extension CompiledProfile {
     /// The longest seccomp program that the kernel loads, in instructions.
     public static let filterLimit = 4096
+    /// The most denials that are told of one profile.
+    public static let denialLimit = 4096
 
     /// The canonical bytes of this profile: equal profiles have equal ones, different profiles do not.
     public var encoded: [UInt8] {
@@ -176,6 +180,7 @@ extension CompiledProfile {
         writer.write(outputs.depth)
         writer.write(alwaysCopiesOutputs)
         writer.write(filter)
+        writer.write(list: denials) { $1.encode(into: &$0) }
     }
 
     init(decoding reader: inout ByteReader) throws(CodingFault) {
@@ -208,5 +213,17 @@ extension CompiledProfile {
         filter = try reader.readBytes(limit: Self.filterLimit * 8)
         // A profile without a filter would be a sandbox without one: there is no such thing.
         guard !filter.isEmpty, filter.count % 8 == 0 else { throw .malformed(at: filterAt) }
+        let denialsAt = reader.offset
+        denials = try reader.readList(limit: Self.denialLimit) { (reader) throws(CodingFault) in
+            try CompiledDenial(decoding: &reader)
+        }
+        // A call that asks the listener must find an answer there.
+        let told: Int
+        do {
+            told = try FilterProgram(filter).toldCount
+        } catch {
+            throw .malformed(at: filterAt)
+        }
+        guard told <= denials.count else { throw .malformed(at: denialsAt) }
     }
 }

@@ -105,6 +105,8 @@ public struct BuildEnd: Hashable, Sendable {
     public var userTime: UInt64
     /// Processor time in the kernel, in microseconds.
     public var systemTime: UInt64
+    /// The denied calls that were told; of a build that was killed, those up to shortly before.
+    public var denied = DeniedCalls()
 
     /// Puts an end together.
     public init(builder: Builder, userTime: UInt64, systemTime: UInt64) {

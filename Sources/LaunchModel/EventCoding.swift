@@ -135,6 +135,7 @@ extension BuildEnd {
         }
         writer.write(userTime)
         writer.write(systemTime)
+        denied.encode(into: &writer)
     }
 
     init(decoding reader: inout ByteReader) throws(CodingFault) {
@@ -148,5 +149,6 @@ extension BuildEnd {
         }
         userTime = try reader.read(UInt64.self)
         systemTime = try reader.read(UInt64.self)
+        denied = try DeniedCalls(decoding: &reader)
     }
 }

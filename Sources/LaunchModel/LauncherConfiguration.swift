@@ -86,7 +86,7 @@ public enum BuildUsers: Hashable, Sendable {
 extension LauncherConfiguration {
     /// The longest encoding that a launcher reads, in bytes.
     public static let encodingLimit = 16 << 20
-    private static let version: UInt32 = 0x4b4c_4301
+    private static let version: UInt32 = 0x4b4c_4302
 
     /// The bytes of this configuration.
     public var encoded: [UInt8] {

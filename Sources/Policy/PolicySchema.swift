@@ -19,6 +19,7 @@ enum PolicySchema {
         "syscalls.default", "syscalls.foreign", "syscalls.*",
         "syscalls.rule.*.calls", "syscalls.rule.*.deny_when", "syscalls.rule.*.allow_when",
         "syscalls.rule.*.action", "syscalls.rule.*.reason", "syscalls.rule.*.enabled",
+        "syscalls.rule.*.log",
         "limits.open_files", "limits.core", "limits.file_size", "limits.processes",
         "limits.wall_time", "limits.silent_time", "limits.log_size",
         "env.set.*",
@@ -36,7 +37,6 @@ enum PolicySchema {
         (["capabilities"], "no sandbox has capabilities in this version"),
         (["namespaces"], "the namespaces are not for a profile to choose in this version"),
         (["audit"], later),
-        (["syscalls", "rule", "*", "log"], later),
     ].map { ($0.0, $0.1) }
 
     private static let noCgroup =

@@ -96,6 +96,7 @@ extension ProfileReader {
         let path = "syscalls.rule.\(name)"
         let enabled = optional("\(path).enabled", "true or false", Self.boolean)
         let reason = optional("\(path).reason", "a string", Self.string)
+        let log = optional("\(path).log", "true or false", Self.boolean)
         var isWhole = true
         var action: SyscallAction?
         if let item = item("\(path).action") {
@@ -150,7 +151,9 @@ extension ProfileReader {
             }
         }
         guard isWhole, enabled?.value != false else { return nil }
-        return SyscallRule(
+        var rule = SyscallRule(
             name: name, denials: denials, reason: reason?.value ?? "", origin: table.entry.origin)
+        rule.isTold = log?.value ?? true
+        return rule
     }
 }

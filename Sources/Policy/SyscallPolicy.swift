@@ -90,6 +90,8 @@ public struct SyscallRule: Hashable, Sendable {
     public var reason: String
     /// Where it is written.
     public var origin: Origin
+    /// Whether its denials are told in the build's log.
+    public var isTold = true
 
     /// Puts a rule together.
     public init(name: String, denials: [Denial], reason: String, origin: Origin) {

@@ -59,7 +59,8 @@ public func compile(
     if let shell = try shellMount(of: profile, for: architecture) { mounts.append(shell) }
     // An outer mount comes before one inside it and does not cover it.
     mounts.sort { $0.target.lexicographicallyPrecedes($1.target) }
-    let program = try SyscallFilter(of: profile, for: architecture).program()
+    let filter = try SyscallFilter(of: profile, for: architecture)
+    let program = try filter.program()
     var compiled = CompiledProfile(
         name: Array(profile.name.utf8), hostName: Array(profile.hostName.value.utf8),
         network: profile.network.value, hostMounts: mounts, devices: profile.devices.map(\.value),
@@ -68,6 +69,7 @@ public func compile(
         resourceLimits: profile.resourceLimits.map(\.value), outputs: profile.outputs,
         alwaysCopiesOutputs: profile.alwaysCopiesOutputs.value,
         filter: program.flatMap(\.bytes))
+    compiled.denials = filter.told.compiled
     compiled.sandboxUser = profile.user.value
     compiled.sandboxGroup = profile.group.value
     return compiled

@@ -10,6 +10,8 @@ import Policy
 struct SyscallFilter {
     private let profile: String
     private let policy: SyscallPolicy
+    /// The denials that are told, by the numbers in the program's answers.
+    let told: ToldDenials
     private let native: Architecture
     private let compatible: Architecture
 
@@ -31,18 +33,19 @@ struct SyscallFilter {
         guard let compatible = native.compatible else { throw .notNative(profile: profile.name) }
         self.profile = profile.name
         policy = profile.syscalls
+        told = profile.toldDenials
         self.native = native
         self.compatible = compatible
     }
 
     /// The program, at most as long as the kernel takes.
     func program() throws(PolicyCompileError) -> [FilterInstruction] {
-        let own = SyscallRouting(policy, on: native)
+        let own = SyscallRouting(policy, told, on: native)
         let foreign: SyscallRouting?
         let foreignAnswer: SyscallAction
         switch policy.foreign {
         case .sameAsNative:
-            foreign = SyscallRouting(policy, on: compatible)
+            foreign = SyscallRouting(policy, told, on: compatible)
             foreignAnswer = .kill
         case .action(let action):
             foreign = nil
@@ -94,8 +97,8 @@ struct SyscallFilter {
         for range in routing.ranges where leaves[range.treatment] == nil {
             switch range.treatment {
             case .table: break
-            case .answer(let action): assembler.prepend(.answer(action.returnValue))
-            case .questions(let denials): questions(denials, &assembler)
+            case .answer(let value): assembler.prepend(.answer(value))
+            case .questions(let all): questions(all, &assembler)
             }
             leaves[range.treatment] = assembler.start
         }
@@ -123,15 +126,17 @@ struct SyscallFilter {
     }
 
     /// Writes the questions about the arguments of an allowed call: every denial that applies denies.
-    private func questions(_ denials: [SyscallRule.Denial], _ assembler: inout FilterAssembler) {
+    private func questions(
+        _ questions: [SyscallRouting.Question], _ assembler: inout FilterAssembler
+    ) {
         assembler.prepend(.answer(SyscallAction.allow.returnValue))
-        for denial in denials.reversed() {
+        for asked in questions.reversed() {
             let next = assembler.start
-            assembler.prepend(.answer(denial.action.returnValue))
+            assembler.prepend(.answer(asked.value))
             let denied = assembler.start
             _ = question(
-                denial.condition, then: denial.deniesWhen ? denied : next,
-                otherwise: denial.deniesWhen ? next : denied, &assembler)
+                asked.condition, then: asked.deniesWhen ? denied : next,
+                otherwise: asked.deniesWhen ? next : denied, &assembler)
         }
     }
 

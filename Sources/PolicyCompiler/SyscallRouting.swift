@@ -8,10 +8,17 @@ struct SyscallRouting {
     enum Treatment: Hashable {
         /// By libseccomp's table.
         case table
-        /// By the prologue, always with the same action.
-        case answer(SyscallAction)
+        /// By the prologue, always with the same value.
+        case answer(UInt32)
         /// By the prologue, after a look at the arguments.
-        case questions([SyscallRule.Denial])
+        case questions([Question])
+    }
+
+    /// A question about arguments, and the value for those that it denies.
+    struct Question: Hashable {
+        var condition: Condition
+        var deniesWhen: Bool
+        var value: UInt32
     }
 
     /// Numbers from ``start`` to the next range.
@@ -34,7 +41,12 @@ struct SyscallRouting {
     private(set) var ranges = [Range(start: 0, treatment: .table)]
 
     /// Divides the numbers of an interface.
-    init(_ policy: SyscallPolicy, on architecture: Architecture) {
+    ///
+    /// - Parameters:
+    ///   - policy: What the numbers get.
+    ///   - told: The numbers of its denials that are told.
+    ///   - architecture: The interface.
+    init(_ policy: SyscallPolicy, _ told: ToldDenials, on architecture: Architecture) {
         self.architecture = architecture
         let calls = Syscall.byNumber(on: architecture).sorted { $0.key < $1.key }
         for (number, call) in calls {
@@ -42,18 +54,31 @@ struct SyscallRouting {
             let denials = policy.denials(of: call)
             let treatment: Treatment
             if !denials.isEmpty {
-                treatment = .questions(denials)
+                treatment = .questions(
+                    denials.map { denial in
+                        Question(
+                            condition: denial.condition, deniesWhen: denial.deniesWhen,
+                            value: Self.value(of: told.number(of: denial), denial.action))
+                    })
+            } else if let denial = told.number(of: call) {
+                // Libseccomp has no room for the number.
+                treatment = .answer(Self.value(of: denial, action))
             } else if action == policy.unknown {
                 treatment = .table
             } else if let known = Self.tableNumber(of: call, number, on: architecture) {
                 table.append(TableEntry(number: known, action: action))
                 treatment = .table
             } else {
-                treatment = .answer(action)
+                treatment = .answer(action.returnValue)
             }
             append(Range(start: number, treatment: treatment))
             append(Range(start: number + 1, treatment: .table))
         }
+    }
+
+    /// What the program returns for an action, or to have the denial of this number told.
+    private static func value(of denial: UInt16?, _ action: SyscallAction) -> UInt32 {
+        denial.map { FilterProgram.toldAction | UInt32($0) } ?? action.returnValue
     }
 
     private mutating func append(_ range: Range) {

@@ -2,6 +2,9 @@
 //
 //   filter-runner FILTER call NUMBER [ARGUMENT...]     prints the result, or -errno
 //   filter-runner FILTER call32 NUMBER [ARGUMENT...]   the same through the 32-bit interface
+//   filter-runner FILTER unheard NUMBER [ARGUMENT...]  the same under a filter whose listener is closed
+//   filter-runner FILTER calls COUNT NUMBER [ARGUMENT...]  COUNT times (0: for ever); prints the last result
+//   filter-runner FILTER listen                        asks for a listener of its own; prints the result
 //   filter-runner FILTER run COMMAND [ARGUMENT...]
 //
 // FILTER is a file, or "-" for no filter at all: the control of the experiment.
@@ -22,7 +25,7 @@ static int fail(const char *what) {
     return 125;
 }
 
-static int load(const char *path) {
+static int load(const char *path, unsigned flags, int *listener) {
     static struct sock_filter program[4097];
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0) return fail(path);
@@ -32,22 +35,37 @@ static int load(const char *path) {
     struct sock_fprog description = {
         .len = (unsigned short)(length / (ssize_t)sizeof *program), .filter = program};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail("no_new_privs");
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &description) != 0) return fail("seccomp");
+    *listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &description);
+    return *listener < 0 ? fail("seccomp") : 0;
+}
+
+// A filter that allows everything, with a listener.
+static int listen_too(void) {
+    struct sock_filter allow = {.code = BPF_RET | BPF_K, .k = SECCOMP_RET_ALLOW};
+    struct sock_fprog description = {.len = 1, .filter = &allow};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail("no_new_privs");
+    long result = syscall(
+        SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &description);
+    printf("%ld\n", result == -1 ? -errno : result);
     return 0;
 }
 
 int main(int argc, char **argv) {
-    if (argc < 4) {
-        fprintf(stderr, "usage: filter-runner FILTER call|call32|run ...\n");
+    if (argc < 4 && !(argc == 3 && strcmp(argv[2], "listen") == 0)) {
+        fprintf(stderr, "usage: filter-runner FILTER call|call32|unheard|calls|listen|run ...\n");
         return 125;
     }
     unsigned long arguments[7] = {0};
     for (int index = 3; index < argc && index < 10; index++)
         arguments[index - 3] = strtoul(argv[index], NULL, 0);
     if (strcmp(argv[1], "-") != 0) {
-        int status = load(argv[1]);
+        int listener;
+        int isUnheard = strcmp(argv[2], "unheard") == 0;
+        int status = load(argv[1], isUnheard ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0, &listener);
         if (status != 0) return status;
+        if (isUnheard && close(listener) != 0) return fail("close");
     }
+    if (strcmp(argv[2], "listen") == 0) return listen_too();
     if (strcmp(argv[2], "run") == 0) {
         execvp(argv[3], argv + 3);
         return fail(argv[3]);
@@ -65,6 +83,13 @@ int main(int argc, char **argv) {
 #else
         return 77;
 #endif
+    } else if (strcmp(argv[2], "calls") == 0) {
+        unsigned long count = arguments[0];
+        do {
+            result = syscall((long)arguments[1], arguments[2], arguments[3], arguments[4],
+                             arguments[5], arguments[6], 0);
+            if (result == -1) result = -errno;
+        } while (count == 0 || --count > 0);
     } else {
         result = syscall((long)arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
                          arguments[5], arguments[6]);

@@ -30,6 +30,9 @@ import Testing
             .trashed(name), .discarded(build), .locked(name), .lockBusy(name), .unlocked(name),
             .nameRefused(name, refusals[1]), .kept(build, name: [0x31, 0x32]),
         ]
+        var end = BuildEnd(builder: .exited(1), userTime: 2, systemTime: 3)
+        end.denied = DeniedCallTests.most
+        events.append(.ended(build, end))
         events += refusals.flatMap { [.unable($0), .refused(build, $0)] }
         events += BuildPhase.allCases.map { .phase(build, $0) }
         return events

@@ -16,7 +16,7 @@ import Testing
     }
 
     static func configuration() -> LauncherConfiguration {
-        let profile = CompiledProfile(
+        var profile = CompiledProfile(
             name: [UInt8]("default".utf8), hostName: [UInt8]("localhost".utf8), network: .loopback,
             hostMounts: [
                 HostMount(
@@ -25,7 +25,14 @@ import Testing
             ], devices: Device.allCases, rootSize: 1, temporarySize: 2, sharedMemorySize: 3,
             resourceLimits: [ResourceLimit(resource: 7, soft: 1024, hard: .max)],
             outputs: OutputLimits(bytes: 4, entries: 5, depth: 6), alwaysCopiesOutputs: true,
-            filter: [UInt8](repeating: 6, count: 16))
+            // Tells denial 1 of everything.
+            filter: [6, 0, 0, 0, 1, 0, 0xc0, 0x7f])
+        profile.denials = [
+            CompiledDenial(errno: 1, arguments: []),
+            CompiledDenial(
+                errno: 4095,
+                arguments: [.init(index: 0, mask: 0x7e02_0000), .init(index: 5, mask: .max)]),
+        ]
         return LauncherConfiguration(
             generation: Generation(bytes: [UInt8](0..<32)), mode: .privileged,
             directories: .init(
@@ -51,6 +58,29 @@ import Testing
         configuration.pool = .caller
         configuration.mode = .rootless
         #expect(try LauncherConfiguration(decoding: configuration.encoded) == configuration)
+    }
+
+    @Test("a filter that asks for an answer that is not there is refused")
+    func denials() throws {
+        func refusal(_ change: (inout CompiledProfile) -> Void) -> CodingFault? {
+            var configuration = Self.configuration()
+            change(&configuration.profiles[0])
+            do {
+                _ = try LauncherConfiguration(decoding: configuration.encoded)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        #expect(refusal { _ in } == nil)
+        #expect(refusal { $0.denials.removeLast() } != nil)
+        #expect(refusal { $0.denials = [] } != nil)
+        #expect(refusal { $0.denials[0].errno = 0 } != nil)
+        #expect(refusal { $0.denials[0].errno = 4096 } != nil)
+        #expect(refusal { $0.denials[1].arguments[1].index = 6 } != nil)
+        #expect(refusal { $0.filter = [UInt8](repeating: 6, count: 8) } != nil)
+        // Allowing everything needs no answers, and may have some.
+        #expect(refusal { $0.filter = [6, 0, 0, 0, 0, 0, 0xff, 0x7f] } == nil)
     }
 
     @Test("every truncation is refused, and so is a byte too many")

@@ -12,6 +12,23 @@ import Testing
         var output: String
     }
 
+    /// A filter in which the kernel gives the answers that the listener would give.
+    ///
+    /// That the listener gives them is what the tests of the launcher show.
+    static func answered(_ compiled: CompiledProfile) -> [UInt8] {
+        var bytes = compiled.filter
+        for start in stride(from: 0, to: bytes.count, by: 8)
+        where bytes[start] == 0x06 && bytes[start + 1] == 0 && bytes[start + 6] == 0xc0
+            && bytes[start + 7] == 0x7f
+        {
+            let index = Int(bytes[start + 4]) | Int(bytes[start + 5]) << 8
+            let errno = compiled.denials[index].errno
+            bytes.replaceSubrange(
+                (start + 4)..<(start + 8), with: [UInt8(errno & 0xff), UInt8(errno >> 8), 5, 0])
+        }
+        return bytes
+    }
+
     /// Runs the test helper, which stands beside the test program, under a filter or without one.
     static func run(
         _ profile: Profile?, in directory: URL? = nil, _ arguments: [String]
@@ -30,14 +47,20 @@ import Testing
         if let bytes {
             let file = scratch.appending(path: "filter")
             try Data(bytes).write(to: file)
+            try Data(answered(try compile(profile))).write(to: file)
             filter = file.path
         }
+        return try start([filter] + arguments, in: directory ?? scratch)
+    }
+
+    /// Starts the test helper and waits for its end.
+    private static func start(_ arguments: [String], in directory: URL) throws -> Outcome {
         let program = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         let process = Process()
         process.executableURL = URL(filePath: program).deletingLastPathComponent()
             .appending(path: "filter-runner")
-        process.arguments = [filter] + arguments
-        process.currentDirectoryURL = directory ?? scratch
+        process.arguments = arguments
+        process.currentDirectoryURL = directory
         let pipe = Pipe()
         process.standardOutput = pipe
         process.standardError = pipe
@@ -91,6 +114,32 @@ import Testing
         #expect(try Self.call(profile, "unshare", [0x1000_0000]) == "-1")
         #expect(try Self.call(profile, "unshare", [0x80]) == "-1")
         #expect(try Self.call(profile, "lsetxattr") == "-95")
+    }
+
+    @Test(
+        "a told call whose listener is gone, or never was, is denied",
+        arguments: ["unheard", "call"])
+    func noListener(how: String) throws {
+        let compiled = try compile(try Profiles.profile("default"))
+        let scratch = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
+        try Data(compiled.filter).write(to: scratch)
+        defer { #expect(throws: Never.self) { try FileManager.default.removeItem(at: scratch) } }
+        let mount = try #require(Syscall.byName["mount"]?.number(on: .host))
+        let socket = try #require(Syscall.byName["socket"]?.number(on: .host))
+        let getppid = try #require(Syscall.byName["getppid"]?.number(on: .host))
+        for (arguments, result) in [
+            ([mount], "-38"), ([socket, 38, 5, 0], "-38"), ([socket, 1, 1, 0], "3"),
+        ] {
+            let outcome = try Self.start(
+                [scratch.path, how] + arguments.map { String($0) },
+                in: scratch.deletingLastPathComponent())
+            #expect(outcome.status == 0)
+            #expect(outcome.output == result)
+        }
+        let allowed = try Self.start(
+            [scratch.path, how, String(getppid)], in: scratch.deletingLastPathComponent())
+        #expect(allowed.status == 0)
+        #expect(Int(allowed.output).map { $0 > 0 } == true)
     }
 
     @Test("the 32-bit interface is closed by strict and filtered by default")

@@ -24,6 +24,8 @@ final class Build {
     var status: Descriptor?
     /// What became of the builder, as soon as that is known.
     var builderEnd: BuildEnd.Builder?
+    /// The denied calls that the first process told last.
+    var denied = DeniedCalls()
     var userTime: UInt64 = 0
     var systemTime: UInt64 = 0
     /// When waiting for the last processes is given up, in milliseconds of the monotonic clock.
@@ -106,8 +108,11 @@ enum SandboxReport: Hashable {
     case failed(LaunchStep, errno: Int32, subject: [UInt8])
     /// The builder's process ended.
     case over(BuildEnd.Builder)
+    /// All denied calls so far; takes the place of what was told before.
+    case denied(DeniedCalls)
 
-    static let limit = 2048
+    /// The longest of them, in bytes: as many kinds of denied calls as there may be.
+    static let limit = 8192
 
     var encoded: [UInt8] {
         var writer = ByteWriter()
@@ -124,6 +129,9 @@ enum SandboxReport: Hashable {
         case .over(.signaled(let signal)):
             writer.write(UInt8(4))
             writer.write(signal)
+        case .denied(let calls):
+            writer.write(UInt8(5))
+            calls.encode(into: &writer)
         case .over(.notStarted), .over(.killed):
             preconditionFailure("the first process sees exits and signals")
         }
@@ -144,6 +152,7 @@ enum SandboxReport: Hashable {
                 step, errno: errno, subject: try reader.readBytes(limit: Refusal.subjectLimit))
         case 3: self = .over(.exited(try reader.read(UInt8.self)))
         case 4: self = .over(.signaled(try reader.read(UInt8.self)))
+        case 5: self = .denied(try DeniedCalls(decoding: &reader))
         case let tag: throw .unknownValue(UInt64(tag), at: 0)
         }
         try reader.finish()

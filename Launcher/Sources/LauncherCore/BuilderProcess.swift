@@ -8,30 +8,17 @@ private let linux32: UInt = 0x0008
 extension FirstProcess {
     /// Starts the builder's process, and is its reaper from then on; does not return.
     mutating func startBuilder() throws(StepFailure) {
+        // The two have one table of descriptors until the builder is executed, when the kernel gives it a
+        // copy without those that do not survive that. So the listener, which only the process that loads
+        // the filter can make, is here without being sent; and this process waits for that moment, after
+        // which nothing that it opens or closes is the builder's.
+        let how = CLinux_CLONE_FILES | CLinux_CLONE_VFORK
         let builder = try applied(to: []) { () throws(Failure) in
-            try check(CLinux_clone3(0, nil, 0))
+            try check(CLinux_clone3(UInt64(how), nil, 0))
         }
         if builder == 0 { runBuilder() }
         plan.request.wipe()
         reap(CInt(builder))
-    }
-
-    /// Waits for every process that ends, until the builder's does; then the kernel kills the rest.
-    private func reap(_ builder: CInt) -> Never {
-        // The log ends when the last process of the build has closed it, and this one writes nothing.
-        for fd in [CInt(1), 2] where CLinux_dup3(0, fd, 0) < 0 { CLinux_exit(125) }
-        while true {
-            var end = CLinux_end()
-            let waited = CLinux_waitid(
-                flags(CLinux_P_ALL), 0, &end, flags(CLinux_WEXITED))
-            guard waited >= 0 else { CLinux_exit(125) }
-            guard end.pid == builder else { continue }
-            let status = UInt8(truncatingIfNeeded: end.status)
-            report(
-                .over(
-                    Int64(end.code) == CLinux_CLD_EXITED ? .exited(status) : .signaled(status)))
-            CLinux_exit(0)
-        }
     }
 
     /// The builder's process, which has no rights any more.
@@ -208,6 +195,23 @@ extension FirstProcess {
         let status = try openStatus()
         try applied(to: []) { () throws(Failure) in try load(filter: filter) }
         try verifyStatus(status.number, filters: plan.filters + 1)
+        try applied(to: []) { () throws(Failure) in
+            guard !plan.profile.denials.isEmpty else {
+                try check(
+                    filter.withUnsafeBytes {
+                        CLinux_load_filter($0.baseAddress, UInt16($0.count / 8))
+                    })
+                return
+            }
+            let listener = try check(
+                filter.withUnsafeBytes {
+                    CLinux_load_listening_filter($0.baseAddress, UInt16($0.count / 8))
+                })
+            // Where the first process looks for it: the lowest number that was free in their table.
+            guard listener == Int(DenialListener.number) else {
+                throw Failure(errno: Int32(CLinux_EPERM))
+            }
+        }
     }
 
     private func execute() throws(StepFailure) {

@@ -215,6 +215,7 @@ extension Launcher {
             build.builderEnd = .notStarted(Refusal(reason, errno: errno, subject: text))
         case .over(let end):
             if build.builderEnd == nil { build.builderEnd = end }
+        case .denied(let calls): build.denied = calls
         }
     }
 
@@ -283,9 +284,10 @@ extension Launcher {
         for build in ending {
             if build.cgroup == nil, build.user?.isClean ?? true {
                 build.found(.provedEmpty)
-                let end = BuildEnd(
+                var end = BuildEnd(
                     builder: build.builderEnd ?? .killed, userTime: build.userTime,
                     systemTime: build.systemTime)
+                end.denied = build.denied
                 conversation.send(.ended(build.id, end))
             } else if let deadline = build.deadline, now >= deadline {
                 let user = build.user.map { decimal(UInt64($0.user.rawValue)) } ?? []

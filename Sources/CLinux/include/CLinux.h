@@ -29,6 +29,12 @@ typedef struct CLinux_end {
     uint64_t user_time, system_time;
 } CLinux_end;
 
+/// Which call of which thread waits for an answer: the head of struct seccomp_notif.
+typedef struct CLinux_denial {
+    uint64_t id;
+    int thread;
+} CLinux_denial;
+
 // Descriptors and files.
 
 /// The errno-safe close(2): Linux frees the number whatever it returns.
@@ -177,6 +183,12 @@ long CLinux_load_filter(const void *instructions, unsigned short count);
 /// landlock_restrict_self(2) with both scopes: this process and what it starts can from now on neither signal a
 /// process outside nor connect to an abstract socket there. -EOPNOTSUPP before Linux 6.12.
 long CLinux_limit_scope(void);
+/// The same with SECCOMP_FILTER_FLAG_NEW_LISTENER: returns the listener, which does not survive an exec.
+long CLinux_load_listening_filter(const void *instructions, unsigned short count);
+/// SECCOMP_IOCTL_NOTIF_RECV of ioctl(2), which is variadic; `call` gets struct seccomp_data as words.
+long CLinux_receive_denial(int listener, CLinux_denial *denial, uint32_t call[16]);
+/// SECCOMP_IOCTL_NOTIF_SEND of ioctl(2) with an error, EPERM for 0: there is no way to let a call through.
+long CLinux_deny(int listener, uint64_t id, uint16_t error);
 /// sethostname(2).
 long CLinux_sethostname(const char *name, size_t size);
 /// setdomainname(2).
@@ -187,6 +199,10 @@ long CLinux_loopback_up(int socket);
 long CLinux_default_action(int signal);
 /// rt_sigaction(2): one signal is ignored.
 long CLinux_ignore_signal(int signal);
+/// rt_sigprocmask(2): blocks one signal more.
+long CLinux_block_signal(int signal);
+/// signalfd(2) for one signal, close-on-exec and not blocking.
+long CLinux_signalfd(int signal);
 /// rt_sigprocmask(2): blocks nothing.
 long CLinux_unblock_signals(void);
 

@@ -60,6 +60,8 @@ extern const int64_t CLinux_EPERM;
 extern const int64_t CLinux_ESRCH;
 /// EXDEV
 extern const int64_t CLinux_EXDEV;
+/// CLONE_FILES
+extern const int64_t CLinux_CLONE_FILES;
 /// CLONE_INTO_CGROUP
 extern const int64_t CLinux_CLONE_INTO_CGROUP;
 /// CLONE_NEWCGROUP
@@ -78,6 +80,8 @@ extern const int64_t CLinux_CLONE_NEWUSER;
 extern const int64_t CLinux_CLONE_NEWUTS;
 /// CLONE_PIDFD
 extern const int64_t CLinux_CLONE_PIDFD;
+/// CLONE_VFORK
+extern const int64_t CLinux_CLONE_VFORK;
 /// MNT_DETACH
 extern const int64_t CLinux_MNT_DETACH;
 /// MS_PRIVATE
@@ -146,6 +150,8 @@ extern const int64_t CLinux_WEXITED;
 extern const int64_t CLinux_WNOHANG;
 /// CLD_EXITED
 extern const int64_t CLinux_CLD_EXITED;
+/// SIGCHLD
+extern const int64_t CLinux_SIGCHLD;
 /// SIGKILL
 extern const int64_t CLinux_SIGKILL;
 /// SIGPIPE
