@@ -71,8 +71,8 @@ let package = Package(
             "BuildEngine",
             [
                 "ArchiveFormat", "CBZip2", "DerivationFormat", "Goals", "Hashing", "LaunchModel",
-                "LocalStore", "SandboxPlanning", "StoreFiles", "StoreModel", "SystemCalls",
-                .product(name: "DequeModule", package: "swift-collections"),
+                "LocalStore", "Policy", "SandboxPlanning", "StoreFiles", "StoreModel",
+                "SystemCalls", .product(name: "DequeModule", package: "swift-collections"),
             ]),
         module(
             "Daemon",
@@ -143,7 +143,7 @@ let package = Package(
             "BuildEngine",
             [
                 "ArchiveFormat", "DerivationFormat", "Goals", "Hashing", "LaunchModel",
-                "LocalStore",
+                "LocalStore", "Policy",
                 "SandboxPlanning", "StoreFiles", "StoreModel", "SystemCalls",
             ]),
         tests(
@@ -155,8 +155,8 @@ let package = Package(
         tests(
             "kiln",
             [
-                "DaemonWire", "DerivationFormat", "Hashing", "StoreFiles", "StoreModel",
-                "SystemCalls",
+                "BuildEngine", "DaemonWire", "DerivationFormat", "Hashing", "Policy", "StoreFiles",
+                "StoreModel", "SystemCalls",
             ]),
         tests("SandboxPlanning", ["DerivationFormat", "Hashing", "LaunchModel", "StoreModel"]),
     ]

@@ -1,5 +1,6 @@
 public import LaunchModel
 public import LocalStore
+public import Policy
 public import SandboxPlanning
 import StoreModel
 
@@ -15,17 +16,20 @@ public struct EngineProfile: Hashable, Sendable {
     public var logSize: UInt64?
     /// Whether clients that are not trusted may ask for it by name.
     public var isOfferedToAll: Bool
+    /// What the numbers of denied calls mean; nothing if none are told.
+    public var denials: ToldDenials?
 
     /// Puts a profile together.
     public init(
         number: ProfileNumber, wallTime: UInt64? = nil, silence: UInt64? = nil,
-        logSize: UInt64? = nil, isOfferedToAll: Bool = false
+        logSize: UInt64? = nil, isOfferedToAll: Bool = false, denials: ToldDenials? = nil
     ) {
         self.number = number
         self.wallTime = wallTime
         self.silence = silence
         self.logSize = logSize
         self.isOfferedToAll = isOfferedToAll
+        self.denials = denials
     }
 }
 

@@ -73,6 +73,8 @@ struct StoreDirectories {
         let kiln = try directory("kiln", in: variable, path + "/var")
         let incoming = try directory("incoming", in: kiln, layout.kiln, .engines, mode: 0o700)
         try giveToEngine(incoming, layout.incoming)
+        let denials = try directory("denials", in: kiln, layout.kiln, .engines)
+        try giveToEngine(denials, layout.denials)
     }
 
     private func openRoot() throws(HostSetupError) -> OwnedDescriptor {

@@ -29,6 +29,8 @@ public struct StoreLayout: Hashable, Sendable {
     public var kiln: String { root + "/nix/var/kiln" }
     /// The directory that the launcher adopts objects from.
     public var incoming: String { kiln + "/incoming" }
+    /// The directory of what builds were denied: `<derivation>.json`.
+    public var denials: String { kiln + "/denials" }
 
     var database: String { state + "/db" }
     var databaseFile: String { database + "/db.sqlite" }

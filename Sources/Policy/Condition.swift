@@ -60,6 +60,14 @@ public indirect enum Condition: Hashable, Sendable {
 
     /// Whether the two can be seen never to hold together.
     func isDisjoint(from other: Condition) -> Bool {
+        switch (self, other) {
+        // All of them hold together, so one that cannot hold with the other is enough.
+        case (.all(let conditions), _): return conditions.contains { $0.isDisjoint(from: other) }
+        case (_, .all(let conditions)): return conditions.contains { isDisjoint(from: $0) }
+        case (.any(let conditions), _): return conditions.allSatisfy { $0.isDisjoint(from: other) }
+        case (_, .any(let conditions)): return conditions.allSatisfy { isDisjoint(from: $0) }
+        case (.compare, _), (.isOneOf, _): break
+        }
         guard let (left, values) = exactValues, let (right, others) = other.exactValues else {
             return false
         }

@@ -22,6 +22,16 @@ public struct ToldDenial: Hashable, Sendable {
     public var arguments: [CompiledDenial.ArgumentBits]
     /// Where it is written.
     public var origin: Origin
+    /// Why the rule is there, if it is one that says so.
+    public var reason = ""
+    /// The key of a rule's condition, and the condition inside of its quotes, as TOML.
+    var question: Question?
+
+    /// What a rule asks.
+    struct Question: Hashable, Sendable {
+        var key: String
+        var condition: String
+    }
 }
 
 /// The denials of one profile that are told, in the order in which its filter numbers them.
@@ -65,7 +75,8 @@ public struct ToldDenials: Hashable, Sendable {
                 guard rules[denial] == nil, case .errno(let errno) = denial.action else { continue }
                 let told = ToldDenial(
                     cause: .rule(rule.name), errno: errno,
-                    arguments: denial.condition.argumentBits, origin: rule.origin)
+                    arguments: denial.condition.argumentBits, origin: rule.origin,
+                    reason: rule.reason, question: Self.question(of: rule.name, in: profile))
                 // The calls of a rule that have the argument at the same place share a number.
                 if let index = all.firstIndex(of: told) {
                     rules[denial] = index
@@ -99,6 +110,18 @@ public struct ToldDenials: Hashable, Sendable {
         if policy.calls[call.name] != nil { return (.call(call.name), errno) }
         if policy.groups[call.group] != nil { return (.group(call.group), errno) }
         return (.unlisted, errno)
+    }
+
+    private static func question(
+        of rule: String, in profile: Profile
+    ) -> ToldDenial.Question? {
+        for key in ["allow_when", "deny_when"] {
+            let path = PolicySchema.spell(["syscalls", "rule", rule, key])
+            if let found = profile.effective.first(where: { $0.key == path }) {
+                return .init(key: key, condition: String(found.value.dropFirst().dropLast()))
+            }
+        }
+        return nil
     }
 
     private static func origin(of cause: ToldDenial.Cause, in profile: Profile) -> Origin {

@@ -15,7 +15,7 @@ struct PolicyCommand: ParsableCommand {
             installed beside the program (share/kiln/policies), else those of the checkout that the program \
             was built in.
             """,
-        subcommands: [Check.self, Compile.self])
+        subcommands: [Check.self, Compile.self, Why.self])
 }
 
 extension PolicyCommand {

@@ -122,7 +122,7 @@ extension LauncherTests {
                     "mount() EPERM ×3 by \(Self.comm)", "keyctl() ENOSYS ×1 by \(Self.comm)",
                     "socket(family=AF_ALG, protocol=0) EAFNOSUPPORT ×1 by \(Self.comm)",
                     "unshare(flags=CLONE_NEWNS|CLONE_NEWUSER) EPERM ×1 by \(Self.comm)",
-                    "fchmod(mode=06000) EPERM ×1 by \(Self.comm)",
+                    "fchmod(mode=0o6000) EPERM ×1 by \(Self.comm)",
                 ])
             #expect(end.denied.others == 0)
         }
@@ -142,7 +142,7 @@ extension LauncherTests {
             #expect(
                 try Self.words(end.denied) == [
                     "mount() on x86 EPERM ×1 by \(Self.comm)",
-                    "fchmod(mode=04000) on x86 EPERM ×1 by \(Self.comm)",
+                    "fchmod(mode=0o4000) on x86 EPERM ×1 by \(Self.comm)",
                 ])
         }
 

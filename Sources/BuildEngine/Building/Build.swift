@@ -42,10 +42,19 @@ struct Build {
         } catch {
             result.status = error.status
             result.message = error.message(of: job.path, log: log)
+            result.message += deniedLines(of: log)
             if let kept { result.message += "\nthe build directory is kept: \(kept)" }
         }
         result.stopTime = now
         return result
+    }
+
+    /// What of the denials goes with a failure's message.
+    private func deniedLines(of log: BuildLog?) -> String {
+        guard let log else { return "" }
+        let shown = log.notes.prefix(BuildLog.noteCount)
+        return shown.map { "\n\($0)" }.joined()
+            + (log.notes.count > shown.count ? "\nand more: kiln policy why \(job.path)" : "")
     }
 
     private var now: Int64 { Int64(time(nil)) }
@@ -103,6 +112,7 @@ struct Build {
 
     private func startLog() throws(BuildFailure) -> BuildLog {
         do {
+            try DenialRecord.remove(of: job.path, in: store.layout.denials)
             return try BuildLog(of: job.path, in: store.layout.log)
         } catch {
             throw .engine(.system(error))
@@ -145,7 +155,10 @@ struct Build {
             limits: .init(
                 wallTime: shortest(profile.wallTime, job.options.wallTime),
                 silence: shortest(profile.silence, job.options.silence),
-                logSize: profile.logSize))
+                logSize: profile.logSize),
+            denials: DenialRecorder(
+                denials: profile.denials, derivation: job.path, startTime: result.startTime,
+                directory: store.layout.denials))
         let end = try watch.run()
         result.userTime = end.userTime
         result.systemTime = end.systemTime

@@ -13,6 +13,8 @@ import SystemCalls
 final class BuildLog {
     /// How many lines a message shows.
     static let tailCount = 10
+    /// How many notes a message shows.
+    static let noteCount = 5
     /// The longest line, in bytes; a longer one is cut into several.
     static let lineLimit = 16 << 10
 
@@ -28,6 +30,8 @@ final class BuildLog {
     private(set) var tail: [[UInt8]] = []
     /// How many bytes the builder wrote.
     private(set) var size: UInt64 = 0
+    /// What the engine added.
+    private(set) var notes: [String] = []
 
     /// Starts the log of a derivation; an older one is lost.
     init(of derivation: StorePath, in directory: String) throws(SystemError) {
@@ -83,6 +87,25 @@ final class BuildLog {
             }
         }
         return lines
+    }
+
+    /// Adds a line of the engine's own, which no limit counts.
+    ///
+    /// - Returns: The lines that are complete now: the builder's last one, if nothing ended it, and this.
+    func note(_ text: String) throws(SystemError) -> [[UInt8]] {
+        var lines: [[UInt8]] = []
+        var bytes = [UInt8](text.utf8)
+        let note = bytes
+        bytes.append(UInt8(ascii: "\n"))
+        if !line.isEmpty {
+            lines.append(takeLine())
+            bytes.insert(UInt8(ascii: "\n"), at: 0)
+        }
+        try bytes.withUnsafeBytes { bytes in
+            Result { () throws(SystemError) in try compress(bytes, action: BZ_RUN) }
+        }.get()
+        notes.append(text)
+        return lines + [note]
     }
 
     /// Completes the file, and returns the last line if nothing ended it.

@@ -20,6 +20,8 @@ struct BuildWatch {
     let job: BuildJob
     let log: BuildLog
     let limits: Limits
+    /// Explains and keeps what the builder was denied.
+    let denials: DenialRecorder
 
     /// Starts the builder and waits for its end; the build's phase is `ended` or `failed` afterwards.
     func run() throws(BuildFailure) -> BuildEnd {
@@ -51,10 +53,20 @@ struct BuildWatch {
             if try read(pipe, isOpen: &isOpen) == 0 { break }
             if failure != nil { break }
         }
+        try tellDenials(of: end)
         if let last = try system({ () throws(SystemError) in try log.finish() }) { job.tell(last) }
         if let failure { throw failure }
         if let limit = limits.logSize, log.size > limit { throw .logTooLong(limit) }
         return end
+    }
+
+    /// Ends the log with what was denied, and keeps it for `kiln policy why`.
+    private func tellDenials(of end: BuildEnd) throws(BuildFailure) {
+        guard let record = denials.record(of: end) else { return }
+        try system { () throws(SystemError) in
+            for note in record.lines { for line in try log.note(note) { job.tell(line) } }
+            try record.write(in: denials.directory)
+        }
     }
 
     /// Reads until the launcher says that the build is over, and why it was killed if it was.

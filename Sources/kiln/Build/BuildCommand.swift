@@ -91,7 +91,11 @@ struct BuildCommand: ParsableCommand {
     }
 
     private func tell(_ report: BuildReport, _ state: ProgressState, _ root: StoreRoot) throws {
-        if json { print(report.json.text) }
+        if json {
+            var report = report
+            try report.readDenials(in: root)
+            print(report.json.text)
+        }
         var logOptions: [String] = []
         if store.root != nil { logOptions = ["--root", root.path] }
         for item in report.items {

@@ -1,5 +1,7 @@
+import BuildEngine
 import DerivationFormat
 import StoreModel
+import SystemCalls
 
 /// What became of everything that was asked for.
 struct BuildReport: Sendable {
@@ -10,6 +12,8 @@ struct BuildReport: Sendable {
         let result: BuildResult?
         /// The objects, in the order in which they are printed.
         let outputs: [(name: String, path: StorePath)]
+        /// What it was denied, if it was built now and anything was.
+        var denials: DenialRecord?
 
         /// Whether it is there now.
         var isSuccess: Bool { result?.status.isSuccess ?? false }
@@ -24,6 +28,18 @@ struct BuildReport: Sendable {
     }
 
     var items: [Item] = []
+
+    /// Reads what was denied to what was built now.
+    mutating func readDenials(in root: StoreRoot) throws(SystemError) {
+        for index in items.indices {
+            guard case .built(let path, _) = items[index].target,
+                let start = items[index].result?.startTime, start > 0,
+                let record = try DenialRecord(of: path, in: root.denials),
+                record.startTime == start
+            else { continue }
+            items[index].denials = record
+        }
+    }
 
     /// Whether everything is there now.
     var isSuccess: Bool { items.allSatisfy(\.isSuccess) }
@@ -52,6 +68,10 @@ struct BuildReport: Sendable {
                 if result.startTime > 0 {
                     members["startTime"] = .number("\(result.startTime)")
                     members["stopTime"] = .number("\(result.stopTime)")
+                    if case .built = item.target {
+                        members["denied"] = item.denials?.deniedJSON ?? .array([])
+                        members["deniedOthers"] = item.denials.map { .number("\($0.others)") }
+                    }
                 }
                 return .object(members)
             })
@@ -76,11 +96,14 @@ func failureLines(
     if message.isEmpty { message = [text(of: result.status)] }
     if !logOptions.isEmpty {
         // The engine does not know how the command was told where the store lies.
-        let command = (["kiln", "log"] + logOptions).joined(separator: " ") + " "
-        message = message.map { line in
-            let start = "full log: kiln log "
-            return line.hasPrefix(start)
-                ? "full log: " + command + line.dropFirst(start.count) : line
+        for (start, command) in [
+            ("full log: kiln log ", ["full log: kiln", "log"]),
+            ("and more: kiln policy why ", ["and more: kiln", "policy", "why"]),
+        ] {
+            let whole = (command + logOptions).joined(separator: " ") + " "
+            message = message.map {
+                $0.hasPrefix(start) ? whole + $0.dropFirst(start.count) : $0
+            }
         }
     }
     var lines = ["\(name) failed: \(message[0])"] + message.dropFirst().map { "  \($0)" }

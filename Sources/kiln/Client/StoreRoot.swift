@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import LocalStore
 import StoreModel
 
 /// The directory under which a store lies: an absolute path; `/` for the machine's own.
@@ -33,6 +34,9 @@ struct StoreRoot: Hashable, Sendable {
 
     /// The directory of build logs.
     var logs: String { prefix + "/nix/var/log/nix/drvs" }
+
+    /// The directory of what builds were denied.
+    var denials: String { StoreLayout(root: path).denials }
 
     /// Where an object lies on this machine.
     func place(of path: StorePath) -> String {

@@ -100,7 +100,8 @@ struct EngineCommand: ParsableCommand {
             guard let number = compiled.number(named: profile.name) else { continue }
             known[profile.name] = EngineProfile(
                 number: number, wallTime: profile.limits.wallTime,
-                silence: profile.limits.silentTime, logSize: profile.limits.logSize)
+                silence: profile.limits.silentTime, logSize: profile.limits.logSize,
+                denials: profile.toldDenials)
         }
         return Policies(compiled: compiled, forEngine: EngineProfiles(byName: known))
     }

@@ -18,8 +18,7 @@ struct LogCommand: ParsableCommand {
 
     func run() throws {
         let root = try store.storeRoot()
-        let wanted = try storePath(path, in: root)
-        let derivation = wanted.isDerivation ? wanted : try deriver(of: wanted)
+        let derivation = try store.derivation(behind: try storePath(path, in: root))
         guard let log = try BuildLog(of: derivation, in: root) else {
             throw CommandFailure(
                 "there is no log of '\(fullPath(derivation))' in \(root.logs); it was not built there"
@@ -34,10 +33,16 @@ struct LogCommand: ParsableCommand {
         }
         if isTerminal { try writeAll(text.rest(), to: STDOUT_FILENO, called: "standard output") }
     }
+}
 
-    private func deriver(of path: StorePath) throws -> StorePath {
+extension StoreOptions {
+    /// The derivation itself, or the one that an object came from.
+    ///
+    /// - Throws: ``CommandFailure`` for an object that was added, not built.
+    func derivation(behind path: StorePath) throws -> StorePath {
+        if path.isDerivation { return path }
         var deriver: StorePath?
-        try store.withSession { session in deriver = try session.info(path).deriver }
+        try withSession { session in deriver = try session.info(path).deriver }
         guard let deriver else {
             throw CommandFailure(
                 "'\(fullPath(path))' was added to the store, not built, so it has no log")

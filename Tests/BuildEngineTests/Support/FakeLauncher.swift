@@ -57,6 +57,11 @@ final class FakeLauncher: @unchecked Sendable {
 
     var seen: Counters { counters.withLock { $0 } }
 
+    private let denied = Mutex(DeniedCalls())
+
+    /// Has all builds from now on denied these calls.
+    func deny(_ calls: DeniedCalls) { denied.withLock { $0 = calls } }
+
     private var store: String { layoutRoot + "/nix/store" }
     private var staging: String { layoutRoot + "/nix/var/kiln/staging" }
 
@@ -206,7 +211,9 @@ final class FakeLauncher: @unchecked Sendable {
         build.log = nil
         if build.phase == .running { build.phase = build.phase.after(.builderOver) }
         build.phase = build.phase.after(.provedEmpty)
-        say(.ended(id, BuildEnd(builder: how, userTime: 10, systemTime: 20)))
+        var end = BuildEnd(builder: how, userTime: 10, systemTime: 20)
+        end.denied = denied.withLock { $0 }
+        say(.ended(id, end))
     }
 
     private func takeOutputs(_ id: BuildID, _ build: inout Build) {
