@@ -59,6 +59,7 @@ install: build
 	install -D build/kiln "$(DESTDIR)$(PREFIX)/bin/kiln"
 	install -D build/kiln-launcher "$(DESTDIR)$(PREFIX)/libexec/kiln/kiln-launcher"
 	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/kiln/policies" policies/*.toml policies/README.md
+	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/share/kiln/policies/tests" policies/tests/*
 
 clean:
 	rm -rf .build build Launcher/.build

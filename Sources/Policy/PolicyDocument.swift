@@ -2,11 +2,16 @@ import Diagnostics
 import TOMLKit
 
 /// A value of a policy file, out of the parser's hands.
-enum PolicyValue: Hashable, Sendable {
+public enum PolicyValue: Hashable, Sendable {
+    /// Text.
     case string(String)
+    /// A whole number.
     case integer(Int)
+    /// True or false.
     case boolean(Bool)
+    /// A list of texts.
     case strings([String])
+    /// A table, whose keys are entries of their own.
     case table
     /// A kind of value that no key has, by TOML's name for it.
     case other(String)

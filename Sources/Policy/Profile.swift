@@ -88,5 +88,7 @@ public struct Profile: Hashable, Sendable {
         public var value: String
         /// The place that set it.
         public var origin: Origin
+        /// The value as it was read.
+        var parsed: PolicyValue
     }
 }

@@ -205,30 +205,13 @@ struct ProfileReader {
 
     private func effective() -> [Profile.EffectiveKey] {
         items.compactMap { path, item -> Profile.EffectiveKey? in
-            let value: String
             switch item.entry.value {
-            case .string(let text): value = quoted(text)
-            case .integer(let number): value = String(number)
-            case .boolean(let flag): value = String(flag)
-            case .strings(let texts): value = "[\(texts.map(quoted).joined(separator: ", "))]"
-            case .table, .other: return nil
+            case .string, .integer, .boolean, .strings:
+                Profile.EffectiveKey(
+                    key: PolicySchema.spell(path), value: item.entry.value.text,
+                    origin: item.entry.origin, parsed: item.entry.value)
+            case .table, .other: nil
             }
-            return Profile.EffectiveKey(
-                key: PolicySchema.spell(path), value: value, origin: item.entry.origin)
         }.sorted { $0.key < $1.key }
-    }
-
-    private func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\t": result += "\\t"
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
     }
 }

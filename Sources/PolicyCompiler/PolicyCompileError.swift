@@ -12,6 +12,8 @@ public enum PolicyCompileError: Error, Hashable, Sendable, CustomStringConvertib
     case libseccomp(profile: String, call: String, errno: Int32)
     /// Two profiles have the same name.
     case duplicate(profile: String)
+    /// The kernel would not take the program that was compiled.
+    case invalidProgram(profile: String, fault: String)
     /// There are more profiles than a request can number.
     case tooMany(count: Int, limit: Int)
 
@@ -30,6 +32,8 @@ public enum PolicyCompileError: Error, Hashable, Sendable, CustomStringConvertib
         case .tooLong(let profile, let instructions, let limit):
             "profile `\(profile)`: its filter has \(instructions) instructions, and the kernel takes "
                 + "\(limit); give it fewer rules or shorter conditions"
+        case .invalidProgram(let profile, let fault):
+            "profile `\(profile)`: the kernel would not take its filter: \(fault)"
         case .libseccomp(let profile, let call, let code):
             "profile `\(profile)`: \(call) failed: \(errorText(code))"
         case .duplicate(let profile): "there are two profiles named `\(profile)`"

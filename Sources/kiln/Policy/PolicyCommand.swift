@@ -13,5 +13,9 @@ struct PolicyCommand: ParsableCommand {
         subcommands: [
             Check.self,
             Compile.self,
+            Diff.self,
+            Score.self,
+            Show.self,
+            Test.self,
         ])
 }
