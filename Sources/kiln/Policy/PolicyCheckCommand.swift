@@ -1,5 +1,6 @@
 import ArgumentParser
 import DerivationFormat
+import Glibc
 import Policy
 
 extension PolicyCommand {
@@ -9,7 +10,8 @@ extension PolicyCommand {
             abstract: "Says everything that is wrong with policies.",
             discussion: """
                 A directory is read as a daemon reads it: it must belong to you or to root and be writable by \
-                nobody else. A single file is only read; what it extends is looked for beside it, then where \
+                nobody else; the expectations in its directory 'tests' are read too, and what they expect is asked \
+                by 'kiln policy test'. A single file is only read; what it extends is looked for beside it, then where \
                 policies are by default.
                 """)
 
@@ -44,8 +46,17 @@ extension PolicyCommand {
     }
 }
 
+/// Checks all profiles of a directory, and the expectations in `tests` if there are any.
 private func checkDirectory(_ path: String) throws -> Int {
-    try loadProfiles(try trustedSources(path)).count
+    let profiles = try loadProfiles(try trustedSources(path))
+    let tests = path + "/tests"
+    var status = stat()
+    if stat(tests, &status) == 0 {
+        _ = try loadExpectations(try trustedSources(tests), of: profiles)
+    } else if errno != ENOENT {
+        throw InputError(call: "stat", path: tests)
+    }
+    return profiles.count
 }
 
 /// Checks one file and what it extends.

@@ -12,18 +12,30 @@ extension PolicyCommand {
         static let configuration = CommandConfiguration(
             abstract: "Compiles every policy to what the launcher loads.",
             discussion: """
-                Shows for each the length of its seccomp program and what it mounts, and the digest of all. \
-                The SHA-256 of the file that --output writes is that digest.
+                Shows for each the length and the digest of its seccomp program, the digest of the whole \
+                profile and what it mounts, and the digest of all, which is the generation. The SHA-256 of the \
+                file that --output writes is that digest. With --dump the seccomp program of one profile is \
+                printed instead, one instruction a line.
                 """)
 
         @Option(help: "Write the compiled policies to this file.")
         var output: String?
+
+        @Option(
+            help: ArgumentHelp("Print the seccomp program of this profile.", valueName: "profile"))
+        var dump: String?
 
         @Flag(help: "Print JSON.")
         var json = false
 
         @Argument(help: "The directory of policies.")
         var directory: String?
+
+        func validate() throws {
+            if dump != nil, json || output != nil {
+                throw ValidationError("--dump excludes --json and --output")
+            }
+        }
 
         func run() throws {
             let path = try directory ?? defaultPolicies()
@@ -37,6 +49,10 @@ extension PolicyCommand {
                 throw ExitCode(2)
             } catch {
                 throw InputError("\(path): \(error)")
+            }
+            if let dump {
+                for line in try listing(of: dump, in: compiled) { print(line) }
+                return
             }
             if let output { try write(compiled.encoded, to: output) }
             let generation = Base16.encode(compiled.generation.bytes)
@@ -52,6 +68,8 @@ extension PolicyCommand {
                 print(
                     "\(text(profile.name)): \(profile.instructions) BPF instructions, "
                         + count(profile.hostMounts.count, "mount"))
+                print("    filter  \(digest(profile.filter))")
+                print("    profile \(digest(profile.encoded))")
                 for mount in profile.hostMounts {
                     let note = mount.presence == .optional ? " (if the host has it)" : ""
                     print("    \(text(mount.target)) is the host's \(text(mount.source))\(note)")
@@ -61,6 +79,21 @@ extension PolicyCommand {
         }
     }
 }
+
+/// The seccomp program of the profile with a name, as text.
+private func listing(of name: String, in policies: CompiledPolicies) throws -> [String] {
+    guard let number = policies.number(named: name) else {
+        let names = policies.profiles.map { text($0.name) }.joined(separator: ", ")
+        throw InputError("there is no profile '\(name)'; there are: \(names)")
+    }
+    do throws(FilterInterpreter.Fault) {
+        return try FilterInterpreter(policies.profiles[Int(number.rawValue)].filter).listing
+    } catch {
+        throw InputError("the kernel would not take the filter of '\(name)': \(error)")
+    }
+}
+
+private func digest(_ bytes: [UInt8]) -> String { Base16.encode(Digest.of(.sha256, bytes).bytes) }
 
 private func write(_ bytes: [UInt8], to path: String) throws {
     let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0o644)
@@ -88,6 +121,7 @@ extension CompiledProfile {
 
     fileprivate var json: JSONValue {
         .object([
+            "digest": .string(digest(encoded)), "filterDigest": .string(digest(filter)),
             "instructions": .number(String(instructions)),
             "mounts": .array(
                 hostMounts.map {
