@@ -114,12 +114,10 @@ let package = Package(
         tests("Policy", ["LaunchModel"]),
         tests("StoreFiles", ["ArchiveFormat", "StoreModel", "SystemCalls"]),
         .testTarget(
-            name: "LauncherTests", dependencies: ["CLinux", "LaunchModel", "fault-injector"],
+            name: "LauncherTests",
+            dependencies: ["CLinux", "LaunchModel", "Policy", "PolicyCompiler", "fault-injector"],
             swiftSettings: settings),
         .executableTarget(name: "fault-injector", path: "Tests/FaultInjector"),
-            name: "LauncherTests",
-            dependencies: ["CLinux", "LaunchModel", "Policy", "PolicyCompiler"],
-            swiftSettings: settings),
         .executableTarget(name: "filter-runner", path: "Tests/FilterRunner"),
         tests(
             "PolicyCompiler",

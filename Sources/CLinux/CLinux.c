@@ -256,6 +256,8 @@ long CLinux_limit_scope(void) {
     long restricted = result(syscall(SYS_landlock_restrict_self, (int)ruleset, 0));
     long closed = result(close((int)ruleset));
     return restricted < 0 ? restricted : closed;
+}
+
 long CLinux_load_listening_filter(const void *instructions, unsigned short count) {
     struct sock_fprog program = {
         .len = count, .filter = (struct sock_filter *)(uintptr_t)instructions};

@@ -1,3 +1,4 @@
+import LaunchModel
 public import Policy
 
 /// What became of expectations.

@@ -3,6 +3,7 @@ import Policy
 import Testing
 
 @testable import LauncherCore
+@testable import PolicyCompiler
 
 @Suite("The filters of the launcher's own processes") struct LauncherFilterTests {
     static let kernels: [Architecture] = [.x86_64, .aarch64]

@@ -33,7 +33,7 @@ import Testing
     static func run(
         _ profile: Profile?, in directory: URL? = nil, _ arguments: [String]
     ) throws -> Outcome {
-        try run(filter: try profile.map { try compile($0).filter }, in: directory, arguments)
+        try run(filter: try profile.map { answered(try compile($0)) }, in: directory, arguments)
     }
 
     /// The same under a program's bytes.
@@ -47,7 +47,6 @@ import Testing
         if let bytes {
             let file = scratch.appending(path: "filter")
             try Data(bytes).write(to: file)
-            try Data(answered(try compile(profile))).write(to: file)
             filter = file.path
         }
         return try start([filter] + arguments, in: directory ?? scratch)

@@ -1,7 +1,6 @@
 import CSeccomp
 import Glibc
 import LaunchModel
-import Policy
 import Testing
 
 @testable import Policy

@@ -183,7 +183,7 @@ long CLinux_load_filter(const void *instructions, unsigned short count);
 /// landlock_restrict_self(2) with both scopes: this process and what it starts can from now on neither signal a
 /// process outside nor connect to an abstract socket there. -EOPNOTSUPP before Linux 6.12.
 long CLinux_limit_scope(void);
-/// The same with SECCOMP_FILTER_FLAG_NEW_LISTENER: returns the listener, which does not survive an exec.
+/// CLinux_load_filter with SECCOMP_FILTER_FLAG_NEW_LISTENER: returns the listener, which does not survive an exec.
 long CLinux_load_listening_filter(const void *instructions, unsigned short count);
 /// SECCOMP_IOCTL_NOTIF_RECV of ioctl(2), which is variadic; `call` gets struct seccomp_data as words.
 long CLinux_receive_denial(int listener, CLinux_denial *denial, uint32_t call[16]);

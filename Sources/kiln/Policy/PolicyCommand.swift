@@ -17,5 +17,6 @@ struct PolicyCommand: ParsableCommand {
             Score.self,
             Show.self,
             Test.self,
+            Why.self,
         ])
 }
