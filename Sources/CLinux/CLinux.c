@@ -264,6 +264,9 @@ long CLinux_load_listening_filter(const void *instructions, unsigned short count
     return result(syscall(
         SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program));
 }
+long CLinux_is_denial_pending(int listener, uint64_t id) {
+    return result(ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id));
+}
 long CLinux_receive_denial(int listener, CLinux_denial *denial, uint32_t call[16]) {
     struct seccomp_notif notification = {0};
     _Static_assert(sizeof notification.data == 16 * sizeof *call, "the same layout");

@@ -129,7 +129,7 @@ private struct ArgumentValue: CustomStringConvertible {
 
 /// The name of a program without anything that could be taken for more than a name.
 private func escaped(_ name: [UInt8]) -> String {
-    var text = ""
+    var text = name.isEmpty ? "?" : ""
     for byte in name {
         switch byte {
         case UInt8(ascii: "\\"), UInt8(ascii: "\""), UInt8(ascii: ","), ..<0x21, 0x7f...:

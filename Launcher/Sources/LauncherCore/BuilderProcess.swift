@@ -207,8 +207,8 @@ extension FirstProcess {
                 filter.withUnsafeBytes {
                     CLinux_load_listening_filter($0.baseAddress, UInt16($0.count / 8))
                 })
-            // Where the first process looks for it: the lowest number that was free in their table.
-            guard listener == Int(DenialListener.number) else {
+            // Where the first process looks for it.
+            guard DenialListener.candidates.contains(CInt(listener)) else {
                 throw Failure(errno: Int32(CLinux_EPERM))
             }
         }

@@ -7,7 +7,9 @@ import LaunchModel
 /// ENOSYS. It runs in the build's own first process, which has the builder's user and cgroup, so that a
 /// flood of denials costs the build that makes it.
 struct DenialListener {
-    /// The number that the listener has in the first process.
+    /// The numbers among which it is when the builder is executed: the lowest that was free.
+    static let candidates = (FirstProcess.status + 1)..<CInt(64)
+    /// The number that it has from then on.
     static let number: CInt = FirstProcess.status + 1
 
     /// What it was asked so far.
@@ -16,13 +18,25 @@ struct DenialListener {
     private let denials: [CompiledDenial]
     private var total: UInt64 = 0
 
-    /// Prepares to answer for the filter of a profile.
-    init(of profile: CompiledProfile) {
+    /// Takes the listener out of the descriptors that the builder's process left, and closes the others.
+    ///
+    /// There is none if nothing is told, or if that process did not come so far.
+    init(of profile: CompiledProfile) throws(Failure) {
         denials = profile.denials
-        guard !denials.isEmpty else {
+        var found: Descriptor?
+        for candidate in Self.candidates where found == nil {
+            // No call has number 0, and nothing but a listener is asked this and says that.
+            guard Int64(CLinux_is_denial_pending(candidate, 0)) == -CLinux_ENOENT else { continue }
+            found = Descriptor(
+                owning: try check(CLinux_dup_from(candidate, Self.candidates.upperBound)))
+        }
+        let rest = UInt32(Self.candidates.lowerBound)...UInt32(Self.candidates.upperBound - 1)
+        try check(CLinux_close_range(rest.lowerBound, rest.upperBound, 0))
+        guard let listener = found.take() else {
             program = nil
             return
         }
+        try check(CLinux_dup3(listener.number, Self.number, flags(CLinux_O_CLOEXEC)))
         do {
             program = try FilterProgram(profile.filter)
         } catch {
@@ -86,7 +100,8 @@ struct DenialListener {
             if name.last == UInt8(ascii: "\n") { name.removeLast() }
             return name
         } catch {
-            // It was killed; then the answer does not arrive either.
+            // It was killed, and then the answer does not arrive either; or it took this process's last
+            // descriptor by prlimit(2), and is told without a name.
             return []
         }
     }

@@ -12,11 +12,17 @@ extension FirstProcess {
         // The log ends when the last process of the build has closed it, and this one writes nothing.
         for fd in [CInt(1), 2] where CLinux_dup3(0, fd, 0) < 0 { CLinux_exit(125) }
         let ended = flags(CLinux_SIGCHLD)
-        let signals = CLinux_signalfd(ended)
-        guard signals >= 0, CLinux_block_signal(ended) == 0 else { CLinux_exit(125) }
-        var listener = DenialListener(of: plan.profile)
+        let signals: CInt
+        var listener: DenialListener
+        do throws(Failure) {
+            listener = try DenialListener(of: plan.profile)
+            signals = CInt(try check(CLinux_signalfd(ended)))
+            try check(CLinux_block_signal(ended))
+        } catch {
+            CLinux_exit(125)
+        }
         var polled = [
-            CLinux_pollfd(fd: CInt(signals), events: Int16(CLinux_POLLIN), revents: 0),
+            CLinux_pollfd(fd: signals, events: Int16(CLinux_POLLIN), revents: 0),
             CLinux_pollfd(
                 fd: listener.isOpen ? DenialListener.number : -1, events: Int16(CLinux_POLLIN),
                 revents: 0),
@@ -33,7 +39,7 @@ extension FirstProcess {
                 CLinux_poll($0.baseAddress, $0.count, -1)
             }
             guard count > 0 else { CLinux_exit(125) }
-            if polled[0].revents != 0 { drain(CInt(signals)) }
+            if polled[0].revents != 0 { drain(signals) }
             if Int64(polled[1].revents) & CLinux_POLLIN != 0 {
                 if listener.answerOne() { tell(listener.calls) }
             } else if polled[1].revents != 0 {

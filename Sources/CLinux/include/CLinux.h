@@ -185,6 +185,8 @@ long CLinux_load_filter(const void *instructions, unsigned short count);
 long CLinux_limit_scope(void);
 /// CLinux_load_filter with SECCOMP_FILTER_FLAG_NEW_LISTENER: returns the listener, which does not survive an exec.
 long CLinux_load_listening_filter(const void *instructions, unsigned short count);
+/// SECCOMP_IOCTL_NOTIF_ID_VALID of ioctl(2): fails with ENOENT for a listener that has no such call.
+long CLinux_is_denial_pending(int listener, uint64_t id);
 /// SECCOMP_IOCTL_NOTIF_RECV of ioctl(2), which is variadic; `call` gets struct seccomp_data as words.
 long CLinux_receive_denial(int listener, CLinux_denial *denial, uint32_t call[16]);
 /// SECCOMP_IOCTL_NOTIF_SEND of ioctl(2) with an error, EPERM for 0: there is no way to let a call through.
