@@ -104,7 +104,8 @@ public struct ToldDenials: Hashable, Sendable {
     }
 
     private func denial(of call: Syscall) -> (cause: ToldDenial.Cause, errno: UInt16)? {
-        guard case .errno(let errno) = policy.action(of: call),
+        // What no profile may allow is nothing to tell an administrator, and the launcher's filter answers first.
+        guard !call.isForbidden, case .errno(let errno) = policy.action(of: call),
             Self.groups.contains(call.group) || Self.calls.contains(call.name)
         else { return nil }
         if policy.calls[call.name] != nil { return (.call(call.name), errno) }

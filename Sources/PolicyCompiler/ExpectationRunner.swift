@@ -62,6 +62,7 @@ private func callFault(
             filters[key] = filter
         }
         let table = Syscall.byNumber(on: interface)
+        let told = profile.toldDenials.compiled
         for name in claim.calls {
             guard let call = Syscall.byName[name], let number = call.number(on: interface) else {
                 continue
@@ -69,8 +70,10 @@ private func callFault(
             for arguments in argumentLists(claim.arguments) {
                 let declared = profile.syscalls.answer(
                     to: number, on: interface, from: kernel, arguments: arguments, table: table)
-                let compiled = filter.run(
-                    number: number, architecture: interface.auditValue, arguments: arguments)
+                let compiled = answer(
+                    of: filter.run(
+                        number: number, architecture: interface.auditValue, arguments: arguments),
+                    told)
                 let words = "\(name)(\(text(arguments))) on \(interface)"
                 guard claim.answer.isMet(by: declared) else {
                     let reason =
@@ -86,6 +89,13 @@ private func callFault(
         }
     }
     return nil
+}
+
+/// What a call gets: a filter's answer, or, where it leaves that to the first process, what that answers.
+private func answer(of filter: UInt32, _ told: [CompiledDenial]) -> UInt32 {
+    let index = Int(filter & 0xffff)
+    guard filter & 0xffff_0000 == 0x7fc0_0000, told.indices.contains(index) else { return filter }
+    return SyscallAction.errno(told[index].errno).returnValue
 }
 
 private func interpreter(

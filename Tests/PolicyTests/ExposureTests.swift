@@ -25,8 +25,6 @@ import Testing
             ("[mounts.a]\nfrom = \"/opt\"\n[mounts.b]\nfrom = \"/srv\"", "host mounts", 2),
             ("[syscalls]\nforeign = \"allow-listed\"", "syscalls.foreign", 3),
             ("[syscalls]\n\"@mount\" = \"allow\"", "@mount", 10),
-            ("[syscalls]\n\"@kernel\" = \"allow\"", "@kernel", 10),
-            ("[syscalls]\nbpf = \"allow\"", "@kernel", 2),
             ("[syscalls]\nclone3 = \"allow\"", "nested namespaces", 10),
             ("[syscalls.rule.no-new-namespaces]\nenabled = false", "nested namespaces", 10),
             ("[syscalls.rule.no-setid-bits]\nenabled = false", "set-id files", 10),
