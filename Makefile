@@ -26,6 +26,7 @@ test: launcher
 	swift test --skip-build $(SWIFT_FLAGS)
 	Tests/command
 	Tests/builds
+	Tests/reload
 
 # A library, a program and its test, built in sandboxes and registered in a store of their own.
 demo: build

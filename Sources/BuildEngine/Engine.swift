@@ -32,7 +32,8 @@ public final class Engine: Sendable {
         _ configuration: EngineConfiguration, launcher: consuming OwnedDescriptor
     ) throws(EngineError) {
         self.configuration = configuration
-        let client = LauncherClient(launcher)
+        let policies = CurrentPolicies(configuration)
+        let client = LauncherClient(launcher, policies: policies)
         do throws(EngineError) {
             try client.waitUntilReady()
             do throws(LocalStoreError) {
@@ -42,7 +43,7 @@ public final class Engine: Sendable {
             }
             let lookers = WorkerPool(limit: 4)
             parts = EngineParts(
-                configuration: configuration,
+                configuration: configuration, policies: policies,
                 inspector: Inspector(store: store, derivations: Derivations(store)),
                 launcher: client, locks: PathLocks(client, pool: lookers), lookers: lookers,
                 committers: WorkerPool(limit: 32), builders: WorkerPool(limit: configuration.slots),
@@ -59,6 +60,9 @@ public final class Engine: Sendable {
         self.thread.withLock { $0 = thread }
     }
 
+    /// The profiles of now; root may reload them at any time.
+    public var profiles: EngineProfiles { parts.policies.value.profiles }
+
     // MARK: Building
 
     /// Asks for paths to be made valid.
@@ -74,8 +78,8 @@ public final class Engine: Sendable {
         _ paths: [DerivedPath], for client: ClientID, options: RequestOptions = RequestOptions(),
         keptAliveBy roots: TemporaryRoots? = nil
     ) throws(EngineError) -> BuildRequest {
-        if let name = options.profile, configuration.profiles.byName[name] == nil {
-            let known = configuration.profiles.byName.keys.sorted().joined(separator: ", ")
+        if let name = options.profile, profiles.byName[name] == nil {
+            let known = profiles.byName.keys.sorted().joined(separator: ", ")
             throw .unsupported("there is no profile '\(name)'; these are installed: \(known)")
         }
         let inbox = loop.inbox

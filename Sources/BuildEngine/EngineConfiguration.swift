@@ -70,17 +70,26 @@ public struct EngineConfiguration: Sendable {
     public var profiles: EngineProfiles
     /// The digest of the policies that the launcher was given.
     public var generation: Generation
+    /// Reads the profiles out of what root hands over with a new generation while the engine runs.
+    ///
+    /// Throws a sentence for people.
+    public var readProfiles: @Sendable ([UInt8]) throws(PoliciesUnreadable) -> EngineProfiles
 
     /// Puts a configuration together.
     public init(
         layout: StoreLayout, settings: BuildSettings, slots: Int, profiles: EngineProfiles,
-        generation: Generation
+        generation: Generation,
+        readProfiles: @escaping @Sendable ([UInt8]) throws(PoliciesUnreadable) -> EngineProfiles = {
+            (_) throws(PoliciesUnreadable) in
+            throw PoliciesUnreadable("this engine keeps the policies that it began with")
+        }
     ) {
         self.layout = layout
         self.settings = settings
         self.slots = slots
         self.profiles = profiles
         self.generation = generation
+        self.readProfiles = readProfiles
     }
 }
 

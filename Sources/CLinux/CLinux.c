@@ -313,6 +313,29 @@ long CLinux_socketpair(int domain, int type, int fds[2]) {
     return result(socketpair(domain, type, 0, fds));
 }
 
+long CLinux_accept(int socket) {
+    return result(accept4(socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+
+long CLinux_peer_user(int socket, uint32_t *user) {
+    struct ucred peer = {0};
+    socklen_t size = sizeof peer;
+    long value = result(getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size));
+    if (value == 0) *user = peer.uid;
+    return value;
+}
+
+long CLinux_socket_listens(int socket) {
+    int domain = 0;
+    int listens = 0;
+    socklen_t size = sizeof domain;
+    long value = result(getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &size));
+    if (value < 0) return value;
+    size = sizeof listens;
+    value = result(getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size));
+    return value < 0 ? value : domain == AF_UNIX && listens;
+}
+
 // SCM_MAX_FD, the most descriptors that the kernel takes in one message.
 enum { descriptor_limit = 253 };
 

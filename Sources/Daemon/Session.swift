@@ -184,7 +184,7 @@ final class Session {
             options.wallTime = seconds
         }
         if let name = wanted.settings["kiln-profile"] {
-            let profiles = engine.configuration.profiles.byName
+            let profiles = engine.profiles.byName
             guard let profile = profiles[name] else {
                 throw .failed(
                     "there is no profile '\(name)'; these are installed: "

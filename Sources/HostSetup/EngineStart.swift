@@ -60,7 +60,8 @@ public struct EngineStart: Sendable {
             engineGroup: isRoot ? identity.group : .root, pool: pool, maximumBuilds: jobs,
             profiles: profiles)
         let launcher = try LauncherProcess.start(
-            try LauncherProcess.find(trusted: trusted), configuration)
+            try LauncherProcess.find(trusted: trusted), configuration,
+            control: try ControlDirectory(of: layout).listen())
         try identity.become()
         return launcher
     }

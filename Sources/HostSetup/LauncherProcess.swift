@@ -62,10 +62,11 @@ extension LauncherProcess {
     /// - Parameters:
     ///   - path: The program, checked by ``find(trusted:)``.
     ///   - configuration: Everything that it will know.
+    ///   - control: The socket on which root reaches it, from ``ControlDirectory/listen()``.
     /// - Returns: The launcher; its first event says whether it can work.
     /// - Throws: ``HostSetupError/system(_:)`` when it cannot be started.
     public static func start(
-        _ path: String, _ configuration: LauncherConfiguration
+        _ path: String, _ configuration: LauncherConfiguration, control: SharedDescriptor
     ) throws(HostSetupError) -> LauncherProcess {
         try system { () throws(SystemError) in
             var ends: [CInt] = [-1, -1]
@@ -79,7 +80,9 @@ extension LauncherProcess {
                 named: "kiln-configuration", holding: configuration.encoded)
             let process = try theirs.withNumber { (socket) throws(SystemError) in
                 try memory.withNumber { (memory) throws(SystemError) in
-                    try spawn(path, socket: socket, memory: memory)
+                    try control.withNumber { (control) throws(SystemError) in
+                        try spawn(path, socket: socket, memory: memory, control: control)
+                    }
                 }
             }
             return LauncherProcess(conversation: ours, process: process)
@@ -87,7 +90,7 @@ extension LauncherProcess {
     }
 
     private static func spawn(
-        _ path: String, socket: CInt, memory: CInt
+        _ path: String, socket: CInt, memory: CInt, control: CInt
     ) throws(SystemError) -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -95,8 +98,10 @@ extension LauncherProcess {
         // Out of the way first, so that neither is overwritten before it was copied.
         posix_spawn_file_actions_adddup2(&actions, socket, 103)
         posix_spawn_file_actions_adddup2(&actions, memory, 104)
+        posix_spawn_file_actions_adddup2(&actions, control, 105)
         posix_spawn_file_actions_adddup2(&actions, 103, 3)
         posix_spawn_file_actions_adddup2(&actions, 104, 4)
+        posix_spawn_file_actions_adddup2(&actions, 105, 5)
         let name = strdup("kiln-launcher")
         defer { free(name) }
         var arguments: [UnsafeMutablePointer<CChar>?] = [name, nil]

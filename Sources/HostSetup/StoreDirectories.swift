@@ -71,6 +71,7 @@ struct StoreDirectories {
         let drvs = try directory("drvs", in: nixLog, layout.log, .engines)
         try giveToEngine(drvs, layout.log + "/drvs")
         let kiln = try directory("kiln", in: variable, path + "/var")
+        _ = try directory("control", in: kiln, layout.kiln, mode: 0o700)
         let incoming = try directory("incoming", in: kiln, layout.kiln, .engines, mode: 0o700)
         try giveToEngine(incoming, layout.incoming)
         let denials = try directory("denials", in: kiln, layout.kiln, .engines)

@@ -43,6 +43,9 @@ public enum LockOperation: UInt8, Hashable, Sendable {
 public enum LauncherEvent: Hashable, Sendable {
     /// The configuration was accepted; this is the first packet.
     case ready
+    /// Root has given the launcher other policies: whatever is prepared from now on must name this
+    /// generation. Goes with one descriptor: the sealed memory that root has for the engine.
+    case reloaded(Generation)
     /// The launcher will not work: the configuration or the host is not acceptable. The last packet.
     case unable(Refusal)
     /// A user was taken for the build.

@@ -38,6 +38,9 @@ extension LauncherEvent {
         case .kept(let build, let name):
             writer.write(tag: 17, build)
             writer.write(name)
+        case .reloaded(let generation):
+            writer.write(UInt8(20))
+            for byte in generation.bytes { writer.write(byte) }
         }
         return writer.bytes
     }
@@ -72,6 +75,7 @@ extension LauncherEvent {
         case 16: self = .nameRefused(try reader.readName(), try Refusal(decoding: &reader))
         case 17:
             self = .kept(try reader.readBuild(), name: try reader.readString(limit: 255))
+        case 20: self = .reloaded(Generation(bytes: try reader.readExactly(32)))
         case let tag: throw .unknownValue(UInt64(tag), at: 0)
         }
         try reader.finish()
@@ -80,7 +84,7 @@ extension LauncherEvent {
     /// How many descriptors go with this event.
     public var descriptorCount: Int {
         switch self {
-        case .started, .locked: 1
+        case .started, .locked, .reloaded: 1
         case .taken(_, let kinds): kinds.count
         case .ready, .unable, .prepared, .noUser, .ended, .phase, .published, .trashed, .kept,
             .discarded, .lockBusy, .unlocked, .refused, .nameRefused:

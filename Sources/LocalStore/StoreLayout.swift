@@ -31,6 +31,8 @@ public struct StoreLayout: Hashable, Sendable {
     public var incoming: String { kiln + "/incoming" }
     /// The directory of what builds were denied: `<derivation>.json`.
     public var denials: String { kiln + "/denials" }
+    /// Where root reaches the launchers of this store; nobody else may enter it.
+    public var control: String { kiln + "/control" }
 
     var database: String { state + "/db" }
     var databaseFile: String { database + "/db.sqlite" }

@@ -29,3 +29,26 @@ public func sealedMemory(
     try checkKernel("fcntl", on: name) { CLinux_seal(number) }
     return memory
 }
+
+/// All bytes of memory that somebody else filled, from its beginning.
+///
+/// - Parameters:
+///   - memory: The memory, or any file; its position stays.
+///   - limit: The most bytes.
+/// - Throws: ``SystemError``, with `EFBIG` for more.
+public func contents(
+    of memory: SharedDescriptor, limit: Int
+) throws(SystemError) -> [UInt8] {
+    var content: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 64 << 10)
+    while true {
+        let count = try check("pread") {
+            memory.withNumber { pread($0, &buffer, buffer.count, off_t(content.count)) }
+        }
+        if count == 0 { return content }
+        guard content.count + count <= limit else {
+            throw SystemError(call: "pread", path: nil, errno: EFBIG)
+        }
+        content += buffer[..<count]
+    }
+}

@@ -29,6 +29,7 @@ import Testing
             .taken(build, [.regular, .directory, .symbolicLink]), .published(build, output: 1),
             .trashed(name), .discarded(build), .locked(name), .lockBusy(name), .unlocked(name),
             .nameRefused(name, refusals[1]), .kept(build, name: [0x31, 0x32]),
+            .reloaded(Generation(bytes: [UInt8](32..<64))),
         ]
         var end = BuildEnd(builder: .exited(1), userTime: 2, systemTime: 3)
         end.denied = DeniedCallTests.most

@@ -40,6 +40,11 @@ final class TestLauncher {
         _ mode: Mode = .root, root: String? = nil, slots: UInt16 = 2, isBare: Bool = false,
         under wrapper: [String] = [],
         change: (inout LauncherConfiguration) -> Void = { _ in }
+    /// A root to use again may be given, and what changes the configuration before it is written. One that
+    /// is bare is started without standard input, output and error. `control` becomes its door.
+    init(
+        _ mode: Mode = .root, root: String? = nil, slots: UInt16 = 2, isBare: Bool = false,
+        control: CInt? = nil, change: (inout LauncherConfiguration) -> Void = { _ in }
     ) throws {
         guard getuid() == 0 else { throw HarnessFailure("the tests of the launcher need root") }
         self.mode = mode
@@ -53,6 +58,7 @@ final class TestLauncher {
         socket = ends[0]
         let memory = try Self.memory(configuration.encoded)
         process = try Self.spawn(mode, ends[1], memory, isBare: isBare, under: wrapper)
+        process = try Self.spawn(mode, ends[1], memory, isBare: isBare, control: control)
         close(ends[1])
         close(memory)
     }
@@ -135,6 +141,7 @@ final class TestLauncher {
 
     private static func spawn(
         _ mode: Mode, _ socket: CInt, _ memory: CInt, isBare: Bool, under wrapper: [String]
+        _ mode: Mode, _ socket: CInt, _ memory: CInt, isBare: Bool, control: CInt?
     ) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -147,6 +154,8 @@ final class TestLauncher {
         posix_spawn_file_actions_adddup2(&actions, 103, 3)
         posix_spawn_file_actions_adddup2(&actions, 104, 4)
         var words = wrapper + [program]
+        if let control { posix_spawn_file_actions_adddup2(&actions, control, 5) }
+        var words = [program]
         if mode == .ordinaryUser {
             // A program that this user may read, wherever the checkout is.
             let copy = "/var/lib/kiln-test-launcher"

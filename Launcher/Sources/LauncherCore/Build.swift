@@ -8,7 +8,13 @@ final class Build {
 
     /// What was asked for; wiped when the builder has started.
     var request: LaunchRequest?
-    var profile = 0
+    /// What it was prepared with; it keeps that when policies are reloaded.
+    var profile: CompiledProfile?
+    /// The profile of a build that was prepared.
+    var chosenProfile: CompiledProfile {
+        guard let profile else { preconditionFailure("a prepared build has a profile") }
+        return profile
+    }
     /// The objects that the build makes, in the order of its outputs.
     var outputs: [StoreObjectName] = []
     var mayBeKept = false

@@ -15,8 +15,8 @@ extension Launcher {
         }
         let build = try newBuild(id, request)
         do throws(Refusal) {
-            guard generation == configuration.generation else { throw Refusal(.staleGeneration) }
-            guard Int(profile.rawValue) < configuration.profiles.count else {
+            guard generation == policies.generation else { throw Refusal(.staleGeneration) }
+            guard Int(profile.rawValue) < policies.profiles.count else {
                 throw Refusal(.malformedRequest, subject: bytes("profile"))
             }
             let launch = try readRequest(memory)
@@ -30,7 +30,7 @@ extension Launcher {
             build.work = try refusing(.buildDirectory) { () throws(Failure) in
                 try WorkDirectory(in: places.work.number)
             }
-            build.profile = Int(profile.rawValue)
+            build.profile = policies.profiles[Int(profile.rawValue)]
             build.outputs = launch.outputs
             build.mayBeKept = launch.keepsFailed
             build.request = launch
@@ -97,7 +97,7 @@ extension Launcher {
     private func cloneFirstProcess(
         of build: Build, _ request: LaunchRequest, _ work: WorkDirectory, _ user: LentUser
     ) throws(Failure) -> CInt {
-        let profile = configuration.profiles[build.profile]
+        let profile = build.chosenProfile
         let storeTree = try clonedTree(places.store.number)
         let outTree = try clonedTree(work.out.number)
         let buildTree = try clonedTree(work.build.number)
@@ -224,7 +224,7 @@ extension Launcher {
     /// The process was not reaped yet, so nothing else has its number.
     private func writeMaps(of build: Build) throws(Failure) {
         guard let user = build.user, let status = build.status?.number else { return }
-        let profile = configuration.profiles[build.profile]
+        let profile = build.chosenProfile
         let process = try open(
             places.proc.number, decimal(UInt64(build.firstProcessID)),
             CLinux_O_RDONLY | CLinux_O_DIRECTORY)

@@ -7,7 +7,7 @@ extension Launcher {
         guard let work = build.work, let user = build.user else {
             preconditionFailure("an ended build has both")
         }
-        let profile = configuration.profiles[build.profile]
+        let profile = build.chosenProfile
         startTaking(build, .takeOutputs(build), keeping: [work.out.number]) { staging in
             LauncherCore.takeOutputs(
                 from: work.out.number, names: build.outputs,
@@ -163,6 +163,17 @@ extension Launcher {
                     newOwner: FileOwner(user: .root, group: .root), limits: limits)
                 return result.encoded
             }
+            let limits = build.chosenProfile.outputs
+            workers.append(
+                try Worker(
+                    .keep(build, name: name), keeping: [places.work.number, places.kept.number]
+                ) {
+                    let result = copyAside(
+                        from: places.work.number, entry: work.buildName, builder: user.user,
+                        to: places.kept.number, as: name,
+                        newOwner: FileOwner(user: .root, group: .root), limits: limits)
+                    return result.encoded
+                })
         } catch {
             build.found(.copiedAside)
             conversation.send(.refused(build.id, error.refusal(.notKept)))

@@ -11,6 +11,10 @@ final class Launcher {
     let conversation: Conversation
     /// What this process was found to be confined to.
     let rights: ProcessRights
+    /// Where root changes policies, if there is such a door.
+    let door: ControlDoor?
+    /// What builds are prepared with from now on; at first what the configuration says.
+    var policies: PolicySet
     let processes: ProcessTable
     var pool: UserPool
     var builds: [UInt64: Build] = [:]
@@ -33,6 +37,13 @@ final class Launcher {
     ) {
         self.configuration = configuration
         self.rights = rights
+        _ configuration: LauncherConfiguration, _ places: Places, _ conversation: Conversation,
+        _ door: ControlDoor?
+    ) {
+        self.configuration = configuration
+        self.door = door
+        policies = PolicySet(
+            generation: configuration.generation, profiles: configuration.profiles)
         self.places = places
         self.conversation = conversation
         processes = ProcessTable(proc: places.proc.number)
@@ -64,6 +75,8 @@ final class Launcher {
 
     private enum Watch {
         case conversation
+        case door(ControlDoor)
+        case guest(ControlDoor.Guest)
         case status(Build)
         case firstProcess(Build)
         case cgroup(Build)
@@ -102,6 +115,13 @@ final class Launcher {
             }
             for worker in workers {
                 watch(.worker(worker), worker.process.descriptor, CLinux_POLLIN)
+            for worker in workers { watch(.worker(worker), worker.process.number, CLinux_POLLIN) }
+            if let door {
+                // Those who leave make room for those who come.
+                for guest in door.guests {
+                    watch(.guest(guest), guest.socket.number, CLinux_POLLIN)
+                }
+                watch(.door(door), door.socket.number, CLinux_POLLIN)
             }
             watch(
                 .conversation, conversation.socket,
@@ -117,6 +137,8 @@ final class Launcher {
                 case .firstProcess(let build): firstProcessEnded(build)
                 case .cgroup: break
                 case .worker(let worker): workerEnded(worker)
+                case .door(let door): door.open()
+                case .guest(let guest): answer(guest)
                 case .conversation: try answerRequests()
                 }
             }

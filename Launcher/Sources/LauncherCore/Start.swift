@@ -6,16 +6,19 @@ import LaunchModel
 /// - Parameters:
 ///   - conversation: A `SOCK_SEQPACKET` socket whose other end is the engine's.
 ///   - configuration: A sealed memfd with an encoded ``LauncherConfiguration``.
-public func runLauncher(conversation: CInt, configuration: CInt) -> Never {
+///   - control: A socket on which root alone can reach the launcher; a number that is no such socket is none.
+public func runLauncher(conversation: CInt, configuration: CInt, control: CInt) -> Never {
     let talk = Conversation(conversation)
     let launcher: Launcher
+    let door = ControlDoor(control)
     do {
-        try becomeLauncher(conversation, configuration)
+        try becomeLauncher([conversation, configuration] + (door == nil ? [] : [control]))
         let read = try readConfiguration(configuration)
         try enter(read)
         let places = try Places(read)
         launcher = Launcher(
             read, places, try confine(read.mode, proc: places.proc.number), talk)
+        launcher = Launcher(read, try Places(read), talk, door)
     } catch {
         end(talk, .unable(error), status: 1)
     }
@@ -42,8 +45,8 @@ private func end(_ talk: Conversation, _ event: LauncherEvent, status: Int32) ->
     CLinux_exit(status)
 }
 
-/// Makes the process its own: nothing inherited but the two descriptors.
-private func becomeLauncher(_ conversation: CInt, _ configuration: CInt) throws(Refusal) {
+/// Makes the process its own: nothing inherited but these descriptors.
+private func becomeLauncher(_ inherited: [CInt]) throws(Refusal) {
     try refusing(.hostFeature, bytes("process")) { () throws(Failure) in
         _ = CLinux_umask(0o077)
         try check(CLinux_chdir(c("/")))
@@ -53,14 +56,14 @@ private func becomeLauncher(_ conversation: CInt, _ configuration: CInt) throws(
         }
         try check(CLinux_unblock_signals())
         try check(CLinux_ignore_signal(flags(CLinux_SIGPIPE)))
-        try closeAll(but: [conversation, configuration])
+        try closeAll(but: inherited)
         // Nothing that is opened later may become one of the first three, which children keep.
         while true {
             let spare = try open(workingDirectory, bytes("/dev/null"), CLinux_O_RDWR)
             guard spare.number <= 2 else { break }
             _ = spare.release()
         }
-        for fd in [conversation, configuration] {
+        for fd in inherited {
             try check(CLinux_set_descriptor_flags(fd, flags(CLinux_FD_CLOEXEC)))
         }
         try check(CLinux_prctl(flags(CLinux_PR_SET_NO_NEW_PRIVS), 1, 0, 0, 0))
@@ -76,27 +79,14 @@ private func becomeLauncher(_ conversation: CInt, _ configuration: CInt) throws(
 private let openFiles: CInt = 7
 
 private func readConfiguration(_ memory: CInt) throws(Refusal) -> LauncherConfiguration {
-    let seals =
-        CLinux_F_SEAL_SEAL | CLinux_F_SEAL_SHRINK | CLinux_F_SEAL_GROW | CLinux_F_SEAL_WRITE
-    let content = try refusing(.malformedRequest, bytes("configuration")) { () throws(Failure) in
-        guard Int64(try check(CLinux_get_seals(memory))) & seals == seals else {
-            throw Failure(errno: Int32(CLinux_EPERM))
-        }
-        guard let content = try readAll(memory, limit: LauncherConfiguration.encodingLimit) else {
-            throw Failure(errno: Int32(CLinux_EMSGSIZE))
-        }
-        return content
-    }
+    let content = try sealedContent(of: memory, bytes("configuration"))
     let configuration: LauncherConfiguration
     do {
         configuration = try LauncherConfiguration(decoding: content)
     } catch {
         throw Refusal(.malformedRequest, subject: bytes("configuration"))
     }
-    for profile in configuration.profiles
-    where profile.sandboxUser == 0 || profile.sandboxGroup == 0 {
-        throw Refusal(.malformedRequest, subject: profile.name)
-    }
+    try checkProfiles(configuration.profiles)
     // A builder that is the engine could do what the engine can.
     guard
         !UserPool.includes(configuration.engineUser, configuration.engineGroup, configuration.pool)

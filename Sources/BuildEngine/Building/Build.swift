@@ -26,17 +26,10 @@ struct Build {
         defer { job.stop() }
         do throws(BuildFailure) {
             let build = try prepare()
-            let session = try engine { () throws(EngineError) in try parts.launcher.session() }
-            defer { session.abandon() }
-            job.attach(session)
             log = try startLog()
-            do throws(BuildFailure) {
-                let end = try launch(build, in: session, log: log, &result)
-                try check(end)
-                try publish(build, in: session)
-            } catch {
-                kept = keepDirectory(of: session)
-                throw error
+            var policies = parts.policies.value
+            while try !attempt(build, under: policies, log, &result, &kept) {
+                policies = parts.policies.value
             }
             result.outputs = build.derivation.outputs.compactMapValues(\.path)
         } catch {
@@ -55,6 +48,31 @@ struct Build {
         let shown = log.notes.prefix(BuildLog.noteCount)
         return shown.map { "\n\($0)" }.joined()
             + (log.notes.count > shown.count ? "\nand more: kiln policy why \(job.path)" : "")
+    /// Builds under the policies of one generation.
+    ///
+    /// - Returns: Whether it was built; false when the launcher has newer policies than these, so that nothing
+    ///   has happened yet.
+    private func attempt(
+        _ build: ResolvedBuild, under policies: CurrentPolicies.Value, _ log: BuildLog?,
+        _ result: inout BuildResult, _ kept: inout String?
+    ) throws(BuildFailure) -> Bool {
+        let session = try engine { () throws(EngineError) in try parts.launcher.session() }
+        defer { session.abandon() }
+        job.attach(session)
+        do throws(BuildFailure) {
+            let end = try launch(build, under: policies, in: session, log: log, &result)
+            try check(end)
+            try publish(build, in: session)
+            return true
+        } catch {
+            if case .refused(let refusal) = error, refusal.reason == .staleGeneration,
+                parts.policies.value.generation != policies.generation
+            {
+                return false
+            }
+            kept = keepDirectory(of: session)
+            throw error
+        }
     }
 
     private var now: Int64 { Int64(time(nil)) }
@@ -119,8 +137,9 @@ struct Build {
         }
     }
 
-    private func profile(of build: ResolvedBuild) throws(BuildFailure) -> EngineProfile {
-        let profiles = parts.configuration.profiles
+    private func profile(
+        of build: ResolvedBuild, in profiles: EngineProfiles
+    ) throws(BuildFailure) -> EngineProfile {
         let name = profiles.name(asked: job.options.profile, isFixedOutput: build.isFixedOutput)
         guard let profile = profiles.byName[name] else { throw .unknownProfile(name) }
         return profile
@@ -129,11 +148,11 @@ struct Build {
     // MARK: The builder
 
     private func launch(
-        _ build: ResolvedBuild, in session: LauncherSession, log: BuildLog?,
-        _ result: inout BuildResult
+        _ build: ResolvedBuild, under policies: CurrentPolicies.Value,
+        in session: LauncherSession, log: BuildLog?, _ result: inout BuildResult
     ) throws(BuildFailure) -> BuildEnd {
         guard let log else { preconditionFailure("a build has a log") }
-        let profile = try profile(of: build)
+        let profile = try profile(of: build, in: policies.profiles)
         var settings = parts.configuration.settings
         settings.keepsFailed = settings.keepsFailed || job.options.keepsFailed
         if let cores = job.options.cores { settings.cores = cores }
@@ -146,7 +165,7 @@ struct Build {
         guard request.count <= LaunchRequest.encodingLimit else {
             throw .engine(.tooLarge(job.path.baseName, limit: LaunchRequest.encodingLimit))
         }
-        try takeUser(session, request, profile.number)
+        try takeUser(session, request, profile.number, policies.generation)
         try checkCancelled()
         job.start()
         result.startTime = now
@@ -172,7 +191,8 @@ struct Build {
 
     /// Gets a build user for the build, waiting in line for one.
     private func takeUser(
-        _ session: LauncherSession, _ request: [UInt8], _ profile: ProfileNumber
+        _ session: LauncherSession, _ request: [UInt8], _ profile: ProfileNumber,
+        _ generation: Generation
     ) throws(BuildFailure) {
         let memory: SharedDescriptor
         do {
@@ -194,7 +214,7 @@ struct Build {
             let answer = try engine { () throws(EngineError) in
                 try memory.withNumber { (number) throws(EngineError) in
                     try session.send(
-                        .prepare(session.id, parts.configuration.generation, profile),
+                        .prepare(session.id, generation, profile),
                         descriptors: [number])
                 }
                 return try session.answer()

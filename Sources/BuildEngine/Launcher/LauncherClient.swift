@@ -34,14 +34,16 @@ final class LauncherClient: Sendable {
     }
 
     private let socket: PacketSocket
+    private let policies: CurrentPolicies
     private let state = Mutex(State())
     /// Fulfilled once with the first packet, or with the end that came before it.
     private let readiness = Promise<EngineError?>()
     let users = UserQueue()
 
-    /// Takes the conversation over and starts to listen.
-    init(_ descriptor: consuming OwnedDescriptor) {
+    /// Takes the conversation over and starts to listen; new policies become `policies`.
+    init(_ descriptor: consuming OwnedDescriptor, policies: CurrentPolicies) {
         socket = PacketSocket(descriptor)
+        self.policies = policies
         let reader = Thread { [self] in listen() }
         state.withLock { $0.reader = reader }
     }
@@ -154,6 +156,14 @@ final class LauncherClient: Sendable {
             case .unable(let refusal) where !isReady:
                 finish(.launcherUnable(refusal))
                 return
+            case .reloaded(let generation) where isReady:
+                // Whatever the launcher refuses from here on as too old comes behind this.
+                do throws(EngineError) {
+                    try policies.replace(generation, from: message.descriptors[0])
+                } catch {
+                    finish(error)
+                    return
+                }
             case let event where isReady && route(message, event): continue
             case let event:
                 finish(.launcherGone("it said '\(event)' when that has no meaning"))
@@ -209,7 +219,7 @@ final class LauncherClient: Sendable {
             }
             reply(.message(message))
             return true
-        case .ready, .unable: return false
+        case .ready, .unable, .reloaded: return false
         }
     }
 

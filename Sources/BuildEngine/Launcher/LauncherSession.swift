@@ -168,7 +168,8 @@ extension LauncherSession.State {
         case .taken: phase = .taken
         case .refused, .kept: phase = .failed
         case .discarded: phase = .unknown
-        case .ready, .unable, .prepared, .started, .phase, .published, .trashed, .locked, .lockBusy,
+        case .ready, .unable, .reloaded, .prepared, .started, .phase, .published, .trashed, .locked,
+            .lockBusy,
             .unlocked, .nameRefused:
             break
         }

@@ -50,6 +50,7 @@ final class EngineLoop: Sendable {
 /// What the loop shares with the threads that do its work.
 struct EngineParts: Sendable {
     let configuration: EngineConfiguration
+    let policies: CurrentPolicies
     let inspector: Inspector
     let launcher: LauncherClient
     let locks: PathLocks

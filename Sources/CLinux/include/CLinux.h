@@ -218,6 +218,12 @@ long CLinux_socketpair(int domain, int type, int fds[2]);
 long CLinux_send(int socket, const void *bytes, size_t size, const int *fds, size_t count, int flags);
 /// recvmsg(2) of one buffer and at most `*count` descriptors, close-on-exec; `*flags` gets msg_flags.
 long CLinux_receive(int socket, void *buffer, size_t size, int *fds, size_t *count, int *flags);
+/// accept4(2) with SOCK_CLOEXEC and SOCK_NONBLOCK.
+long CLinux_accept(int socket);
+/// getsockopt(2): the user that connected, by SO_PEERCRED.
+long CLinux_peer_user(int socket, uint32_t *user);
+/// getsockopt(2): 1 if this is a Unix socket that listens, by SO_DOMAIN and SO_ACCEPTCONN; 0 if it is another.
+long CLinux_socket_listens(int socket);
 /// ppoll(2); a negative time waits for ever.
 long CLinux_poll(CLinux_pollfd *fds, size_t count, int64_t milliseconds);
 /// clock_gettime(2) of CLOCK_MONOTONIC, in milliseconds.

@@ -71,7 +71,7 @@ struct EngineCommand: ParsableCommand {
         // From here on this process has no rights but its own user's.
         let configuration = EngineConfiguration(
             layout: layout, settings: settings(), slots: Int(jobs), profiles: policies.forEngine,
-            generation: policies.compiled.generation)
+            generation: policies.compiled.generation, readProfiles: readHandedPolicies)
         let engine = try Engine(configuration, launcher: launcher.takeConversation())
         serve(connection: owned, engine: engine, trust: .trusted)
         engine.shutDown()
@@ -104,6 +104,7 @@ struct EngineCommand: ParsableCommand {
                 denials: profile.toldDenials)
         }
         return Policies(compiled: compiled, forEngine: EngineProfiles(byName: known))
+        return Policies(compiled: try compile(profiles), forEngine: EngineProfiles(of: profiles))
     }
 
     private func settings() -> BuildSettings {

@@ -14,6 +14,7 @@ struct PolicyCommand: ParsableCommand {
             Check.self,
             Compile.self,
             Diff.self,
+            Reload.self,
             Score.self,
             Show.self,
             Test.self,
