@@ -113,11 +113,14 @@ let package = Package(
         tests("SystemCalls"),
         tests("Policy", ["LaunchModel"]),
         tests("StoreFiles", ["ArchiveFormat", "StoreModel", "SystemCalls"]),
+        // Processes with a build user's id that no sandbox holds.
+        .executableTarget(name: "stranger", path: "Tests/Stranger"),
+        .executableTarget(name: "fault-injector", path: "Tests/FaultInjector"),
         .testTarget(
             name: "LauncherTests",
-            dependencies: ["CLinux", "LaunchModel", "Policy", "PolicyCompiler", "fault-injector"],
-            swiftSettings: settings),
-        .executableTarget(name: "fault-injector", path: "Tests/FaultInjector"),
+            dependencies: [
+                "CLinux", "LaunchModel", "Policy", "PolicyCompiler", "fault-injector", "stranger",
+            ], swiftSettings: settings),
         .executableTarget(name: "filter-runner", path: "Tests/FilterRunner"),
         tests(
             "PolicyCompiler",

@@ -203,6 +203,7 @@ long CLinux_capget(uint64_t *capabilities) {
         | (uint64_t)(data[1].effective | data[1].permitted | data[1].inheritable) << 32;
     return value;
 }
+long CLinux_kill(int pid, int signal) { return result(syscall(SYS_kill, pid, signal)); }
 long CLinux_getpid(void) { return syscall(SYS_getpid); }
 long CLinux_getppid(void) { return syscall(SYS_getppid); }
 long CLinux_getuid(void) { return syscall(SYS_getuid); }

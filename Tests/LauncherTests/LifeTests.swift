@@ -120,27 +120,6 @@ extension LauncherTests {
             }
         }
 
-        @Test("a user of which a process is left is lent to nobody")
-        func occupiedUser() throws {
-            let stranger = try TestLauncher.start(
-                as: TestLauncher.firstUser, ["/bin/sleep", "1000"])
-            defer {
-                kill(stranger, SIGKILL)
-                waitpid(stranger, nil, 0)
-            }
-            usleep(200_000)
-            let launcher = try TestLauncher(slots: 2).ready()
-            // The second slot serves; then nobody is left.
-            let second = UserID(rawValue: TestLauncher.firstUser + 65_536)
-            #expect(
-                try launcher.prepare(Self.build, try script("true"))
-                    == .prepared(Self.build, second))
-            let other = BuildID(rawValue: 2)
-            #expect(try launcher.prepare(other, try script("true")) == .noUser(other))
-            try launcher.discard(Self.build)
-            #expect(try launcher.prepare(other, try script("true")) == .prepared(other, second))
-        }
-
         @Test(
             "a process that takes the build user's id while it builds is killed before the end is told"
         )

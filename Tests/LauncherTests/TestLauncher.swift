@@ -166,7 +166,7 @@ final class TestLauncher {
         return try spawn(words, actions: &actions)
     }
 
-    private static func spawn(
+    static func spawn(
         _ words: [String], actions: UnsafePointer<posix_spawn_file_actions_t>?
     ) throws -> pid_t {
         var arguments = words.map { strdup($0) }

@@ -34,6 +34,10 @@ final class Build {
     var denied = DeniedCalls()
     var userTime: UInt64 = 0
     var systemTime: UInt64 = 0
+    /// What kills the build user's processes, after the first process was reaped.
+    var killer: ChildProcess?
+    /// Whether a killer did its work since the first process was reaped.
+    var isStruck = false
     /// When waiting for the last processes is given up, in milliseconds of the monotonic clock.
     var deadline: UInt64?
 

@@ -269,7 +269,8 @@ extension Launcher {
         var users: [LentUser] = []
         for build in ending {
             do throws(Failure) {
-                guard try isCgroupGone(build), let user = build.user else { continue }
+                let isKilled = try isKilled(build)
+                guard try isCgroupGone(build), isKilled, let user = build.user else { continue }
                 users.append(user)
             } catch {
                 // Tried again: a process that ends while it is looked at is no news.
@@ -277,6 +278,9 @@ extension Launcher {
         }
         do throws(Failure) {
             let found = try UserPool.prove(users, in: processes)
+            for build in ending where found.contains(where: { $0.user == build.user?.user }) {
+                build.isStruck = false
+            }
             for process in found { try processes.kill(process) }
         } catch {
             // As above.
@@ -290,10 +294,30 @@ extension Launcher {
                 end.denied = build.denied
                 conversation.send(.ended(build.id, end))
             } else if let deadline = build.deadline, now >= deadline {
+                if let killer = build.killer.take() {
+                    killer.stop()
+                    _ = killer.finish()
+                }
                 let user = build.user.map { decimal(UInt64($0.user.rawValue)) } ?? []
                 refuse(build, Refusal(.userNotClean, subject: user))
             }
         }
+    }
+
+    /// Has every process of the build's user killed, also outside of the sandbox; again after a scan that
+    /// found one.
+    ///
+    /// - Returns: Whether that was done. The killer has the user's id itself, so nothing is to be looked for
+    ///   before.
+    private func isKilled(_ build: Build) throws(Failure) -> Bool {
+        guard let user = build.user, !user.isCaller else { return true }
+        if let killer = build.killer {
+            guard let didKill = killer.finishIfOver() else { return false }
+            build.killer = nil
+            build.isStruck = didKill
+        }
+        if !build.isStruck { build.killer = try UserKiller.start(user.user) }
+        return build.isStruck
     }
 
     private func isCgroupGone(_ build: Build) throws(Failure) -> Bool {

@@ -80,6 +80,7 @@ final class Launcher {
         case status(Build)
         case firstProcess(Build)
         case cgroup(Build)
+        case killer(Build)
         case worker(Worker)
     }
 
@@ -111,6 +112,9 @@ final class Launcher {
                     if let cgroup = build.cgroup {
                         watch(.cgroup(build), cgroup.events.number, CLinux_POLLPRI)
                     }
+                    if let killer = build.killer {
+                        watch(.killer(build), killer.descriptor, CLinux_POLLIN)
+                    }
                 }
             }
             for worker in workers {
@@ -135,7 +139,7 @@ final class Launcher {
                 switch watches[index] {
                 case .status(let build): readReports(of: build)
                 case .firstProcess(let build): firstProcessEnded(build)
-                case .cgroup: break
+                case .cgroup, .killer: break
                 case .worker(let worker): workerEnded(worker)
                 case .door(let door): door.open()
                 case .guest(let guest): answer(guest)
@@ -223,6 +227,15 @@ final class Launcher {
                 build.firstProcess = nil
             }
             if let cgroup = build.cgroup { removeAtLast(cgroup) }
+            // Whoever lends the user next looks for itself; this is for users that nobody lends again.
+            if let user = build.user, !user.isCaller, !user.isClean {
+                ignoringFailure { () throws(Failure) in
+                    _ = try UserKiller.strike(user.user)
+                    for process in try processes.processes(of: [user.user]) {
+                        try processes.kill(process)
+                    }
+                }
+            }
         }
         // What they were doing is for nobody any more, and may take for ever.
         for worker in workers { worker.process.stop() }

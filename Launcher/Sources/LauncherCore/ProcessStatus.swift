@@ -85,7 +85,7 @@ struct ProcessRights {
 }
 
 /// The text of a line, without its name and the white space after it.
-private func line(_ key: StaticString, in text: [UInt8]) throws(Failure) -> ArraySlice<UInt8> {
+func line(_ key: StaticString, in text: [UInt8]) throws(Failure) -> ArraySlice<UInt8> {
     let start = bytes(key) + [UInt8(ascii: ":")]
     for line in text.split(separator: UInt8(ascii: "\n")) where line.starts(with: start) {
         return line.dropFirst(start.count)
@@ -98,7 +98,7 @@ private func isSpace(_ byte: UInt8) -> Bool {
 }
 
 /// The decimal numbers of a line.
-private func numbers(
+func numbers(
     after key: StaticString, count: Int? = nil, in text: [UInt8]
 ) throws(Failure) -> [UInt32] {
     var found: [UInt32] = []

@@ -32,7 +32,9 @@ final class ProcessTable {
 
     /// The processes of which any of the four user ids is one of `users`: real, effective, saved, file system.
     ///
-    /// A process that changed some of its ids still has another one, so all are looked at.
+    /// A process that changed some of its ids still has another one, so all are looked at. One that is over
+    /// and only waits for its parent to notice is none: it executes nothing any more and holds no memory, file
+    /// or directory, and its parent may be anybody, who need not ever notice.
     ///
     /// Source: `security/attacks.md`, A8.
     func processes(of users: [UserID]) throws(Failure) -> [FoundProcess] {
@@ -60,6 +62,9 @@ final class ProcessTable {
             }
             let ids = try userIDs(of: pid, descriptor.take())
             for user in users where ids.contains(user.rawValue) {
+                guard let status = try ProcessLife(of: pid, in: proc), !status.isOver else {
+                    continue
+                }
                 found.append(FoundProcess(user: user, pid: pid))
             }
         }
@@ -72,7 +77,9 @@ final class ProcessTable {
         guard Int64(opened) != -CLinux_ESRCH, Int64(opened) != -CLinux_EINVAL else { return }
         let process = Descriptor(owning: try check(opened))
         // The descriptor is of whatever has the number now, and the ids are looked at after it was opened.
-        guard try readUserIDs(of: found.pid, in: proc).contains(found.user.rawValue) else { return }
+        guard let status = try ProcessLife(of: found.pid, in: proc),
+            status.users.contains(found.user.rawValue)
+        else { return }
         let sent = CLinux_pidfd_send_signal(process.number, flags(CLinux_SIGKILL))
         guard Int64(sent) != -CLinux_ESRCH else { return }
         try check(sent)
@@ -85,12 +92,12 @@ final class ProcessTable {
     private func userIDs(
         of pid: CInt, _ descriptor: consuming Descriptor?
     ) throws(Failure) -> [UInt32] {
-        guard hasInfo else { return try readUserIDs(of: pid, in: proc) }
+        guard hasInfo else { return try ProcessLife(of: pid, in: proc)?.users ?? [] }
         if let process = descriptor.take(), let ids = ask(pid, process) { return ids }
         // Not known, or it was another process that had the number.
         let opened = CLinux_pidfd_open(pid)
         if opened >= 0, let ids = ask(pid, Descriptor(owning: CInt(opened))) { return ids }
-        return try readUserIDs(of: pid, in: proc)
+        return try ProcessLife(of: pid, in: proc)?.users ?? []
     }
 
     /// Asks a process's descriptor, and keeps it if it answers.
@@ -106,51 +113,6 @@ final class ProcessTable {
         }
         return ids
     }
-}
-
-/// The four user ids of a process from its `status`, which every kernel has; none if it is gone.
-private func readUserIDs(of pid: CInt, in proc: CInt) throws(Failure) -> [UInt32] {
-    let path = decimal(UInt64(pid)) + bytes("/status")
-    let opened = CLinux_openat(proc, terminated(path), flags(CLinux_O_RDONLY, CLinux_O_CLOEXEC), 0)
-    // Gone since the directory was read.
-    guard Int64(opened) != -CLinux_ENOENT, Int64(opened) != -CLinux_ESRCH else { return [] }
-    let file = Descriptor(owning: try check(opened))
-    var text = [UInt8](repeating: 0, count: 1024)
-    let count = text.withUnsafeMutableBytes { CLinux_read(file.number, $0.baseAddress, $0.count) }
-    guard Int64(count) != -CLinux_ESRCH else { return [] }
-    let found = ids(in: text[..<(try check(count))])
-    // What cannot be read is not taken for clean.
-    guard found.count == 4 else { throw Failure(errno: Int32(CLinux_EINVAL)) }
-    return found
-}
-
-/// The four numbers behind `Uid:` in a process's status.
-///
-/// The line with the process's name comes before it; the kernel escapes line ends in that.
-private func ids(in status: ArraySlice<UInt8>) -> [UInt32] {
-    let key = bytes("\nUid:\t")
-    var start = status.startIndex
-    while start + key.count <= status.endIndex {
-        if status[start..<start + key.count].elementsEqual(key) { break }
-        start += 1
-    }
-    var ids: [UInt32] = []
-    var index = start + key.count
-    var current: UInt32 = 0
-    while index < status.endIndex {
-        let byte = status[index]
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"):
-            current = current &* 10 &+ UInt32(byte - UInt8(ascii: "0"))
-        case UInt8(ascii: "\t"), UInt8(ascii: "\n"):
-            ids.append(current)
-            current = 0
-        default: return ids
-        }
-        if byte == UInt8(ascii: "\n") { return ids }
-        index += 1
-    }
-    return ids
 }
 
 /// The numbers that are names in a proc, in the kernel's order.

@@ -26,6 +26,9 @@ final class LentUser {
         }
     }
 
+    /// Whether it is whoever started the launcher, whose other processes are no builds.
+    var isCaller: Bool { slot < 0 }
+
     /// Starting a process takes the evidence away.
     func takeEvidence() -> CleanUser? { evidence.take() }
 
@@ -87,9 +90,11 @@ struct UserPool {
         }
     }
 
-    /// Whether an id of the pool is the superuser's or cannot be an id.
+    /// Whether an id of the pool is the superuser's or a killer's, or cannot be an id.
     static func isUnsafe(_ users: BuildUsers) -> Bool {
-        func isUnsafe(_ id: UInt32) -> Bool { id == 0 || id == .max }
+        func isUnsafe(_ id: UInt32) -> Bool {
+            id == 0 || id == .max || UserKiller.reserved.contains(id)
+        }
         switch users {
         case .group(let group, let members):
             return members.isEmpty || isUnsafe(group.rawValue)
@@ -98,6 +103,8 @@ struct UserPool {
             guard count > 0, !isUnsafe(first.rawValue) else { return true }
             let last = UInt64(first.rawValue) + UInt64(count - 1) * 65_536
             return last >= UInt64(UInt32.max)
+                || (first.rawValue <= UserKiller.reserved.upperBound
+                    && last >= UInt64(UserKiller.reserved.lowerBound))
         case .caller: return false
         }
     }
@@ -136,10 +143,12 @@ struct UserPool {
             guard let lock = try lock(slots[index].lockName, in: locks) else { continue }
             // Another daemon may have left a process behind; its user is not for us until that is gone.
             let user = slots[index].user
-            let found = try refusing(.userNotClean, slots[index].lockName) {
-                () throws(Failure) -> Bool in try table.processes(of: [user]).isEmpty
+            let isClean = try refusing(.userNotClean, slots[index].lockName) {
+                () throws(Failure) -> Bool in
+                guard try UserKiller.strike(user) else { return false }
+                return try table.processes(of: [user]).isEmpty
             }
-            guard found else { continue }
+            guard isClean else { continue }
             slots[index].state = .lent
             next = index + 1
             return LentUser(
@@ -169,8 +178,8 @@ struct UserPool {
     ) throws(Failure) -> [FoundProcess] {
         // The caller has other processes than builds. That the kernel reaped the first process of the
         // pid namespace is the proof then: it is reaped after every other one.
-        for user in users where user.slot < 0 { user.give(CleanUser()) }
-        let pool = users.filter { $0.slot >= 0 }
+        for user in users where user.isCaller { user.give(CleanUser()) }
+        let pool = users.filter { !$0.isCaller }
         guard !pool.isEmpty else { return [] }
         var found: [FoundProcess] = []
         for _ in 0..<2 { found += try table.processes(of: pool.map { $0.user }) }
@@ -185,7 +194,7 @@ struct UserPool {
     /// A clean user keeps its lock for a while, so that the next build need not look for processes again:
     /// nobody who respects the lock has started any.
     mutating func take(back user: LentUser) {
-        guard user.slot >= 0 else { return }
+        guard !user.isCaller else { return }
         guard user.isClean else {
             // Its lock stays held, so that nobody else lends it either.
             quarantined.append(user)

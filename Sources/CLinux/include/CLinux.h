@@ -149,6 +149,8 @@ long CLinux_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
 long CLinux_capset(uint64_t capabilities);
 /// capget(2) of the calling thread: all three sets or-ed together.
 long CLinux_capget(uint64_t *capabilities);
+/// kill(2).
+long CLinux_kill(int pid, int signal);
 /// getpid(2).
 long CLinux_getpid(void);
 /// getppid(2).
