@@ -36,15 +36,10 @@ final class TestLauncher {
     ///
     /// A root to use again may be given, the words of a program that starts it, and what changes the
     /// configuration before it is written. One that is bare is started without standard input, output and error.
+    /// `control` becomes its door.
     init(
         _ mode: Mode = .root, root: String? = nil, slots: UInt16 = 2, isBare: Bool = false,
-        under wrapper: [String] = [],
-        change: (inout LauncherConfiguration) -> Void = { _ in }
-    /// A root to use again may be given, and what changes the configuration before it is written. One that
-    /// is bare is started without standard input, output and error. `control` becomes its door.
-    init(
-        _ mode: Mode = .root, root: String? = nil, slots: UInt16 = 2, isBare: Bool = false,
-        control: CInt? = nil, change: (inout LauncherConfiguration) -> Void = { _ in }
+        under wrapper: [String] = [], control: CInt? = nil, change: (inout LauncherConfiguration) -> Void = { _ in }
     ) throws {
         guard getuid() == 0 else { throw HarnessFailure("the tests of the launcher need root") }
         self.mode = mode
@@ -57,8 +52,8 @@ final class TestLauncher {
         guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw HarnessFailure("socketpair") }
         socket = ends[0]
         let memory = try Self.memory(configuration.encoded)
-        process = try Self.spawn(mode, ends[1], memory, isBare: isBare, under: wrapper)
-        process = try Self.spawn(mode, ends[1], memory, isBare: isBare, control: control)
+        process = try Self.spawn(
+            mode, ends[1], memory, isBare: isBare, under: wrapper, control: control)
         close(ends[1])
         close(memory)
     }
@@ -140,8 +135,8 @@ final class TestLauncher {
         filter: [0x06, 0, 0, 0, 0, 0, 0xff, 0x7f])
 
     private static func spawn(
-        _ mode: Mode, _ socket: CInt, _ memory: CInt, isBare: Bool, under wrapper: [String]
-        _ mode: Mode, _ socket: CInt, _ memory: CInt, isBare: Bool, control: CInt?
+        _ mode: Mode, _ socket: CInt, _ memory: CInt, isBare: Bool, under wrapper: [String],
+        control: CInt?
     ) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -153,9 +148,8 @@ final class TestLauncher {
         posix_spawn_file_actions_adddup2(&actions, memory, 104)
         posix_spawn_file_actions_adddup2(&actions, 103, 3)
         posix_spawn_file_actions_adddup2(&actions, 104, 4)
-        var words = wrapper + [program]
         if let control { posix_spawn_file_actions_adddup2(&actions, control, 5) }
-        var words = [program]
+        var words = wrapper + [program]
         if mode == .ordinaryUser {
             // A program that this user may read, wherever the checkout is.
             let copy = "/var/lib/kiln-test-launcher"

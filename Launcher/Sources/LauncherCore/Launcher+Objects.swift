@@ -153,7 +153,7 @@ extension Launcher {
         }
         do {
             let name = try randomName()
-            let limits = configuration.profiles[build.profile].outputs
+            let limits = build.chosenProfile.outputs
             try startWorker(
                 .keep(build, name: name), keeping: [places.work.number, places.kept.number]
             ) {
@@ -163,17 +163,6 @@ extension Launcher {
                     newOwner: FileOwner(user: .root, group: .root), limits: limits)
                 return result.encoded
             }
-            let limits = build.chosenProfile.outputs
-            workers.append(
-                try Worker(
-                    .keep(build, name: name), keeping: [places.work.number, places.kept.number]
-                ) {
-                    let result = copyAside(
-                        from: places.work.number, entry: work.buildName, builder: user.user,
-                        to: places.kept.number, as: name,
-                        newOwner: FileOwner(user: .root, group: .root), limits: limits)
-                    return result.encoded
-                })
         } catch {
             build.found(.copiedAside)
             conversation.send(.refused(build.id, error.refusal(.notKept)))

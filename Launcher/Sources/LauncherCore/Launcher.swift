@@ -33,14 +33,10 @@ final class Launcher {
 
     init(
         _ configuration: LauncherConfiguration, _ places: Places, _ rights: ProcessRights,
-        _ conversation: Conversation
+        _ conversation: Conversation, _ door: ControlDoor?
     ) {
         self.configuration = configuration
         self.rights = rights
-        _ configuration: LauncherConfiguration, _ places: Places, _ conversation: Conversation,
-        _ door: ControlDoor?
-    ) {
-        self.configuration = configuration
         self.door = door
         policies = PolicySet(
             generation: configuration.generation, profiles: configuration.profiles)
@@ -119,7 +115,7 @@ final class Launcher {
             }
             for worker in workers {
                 watch(.worker(worker), worker.process.descriptor, CLinux_POLLIN)
-            for worker in workers { watch(.worker(worker), worker.process.number, CLinux_POLLIN) }
+            }
             if let door {
                 // Those who leave make room for those who come.
                 for guest in door.guests {

@@ -17,8 +17,7 @@ public func runLauncher(conversation: CInt, configuration: CInt, control: CInt) 
         try enter(read)
         let places = try Places(read)
         launcher = Launcher(
-            read, places, try confine(read.mode, proc: places.proc.number), talk)
-        launcher = Launcher(read, try Places(read), talk, door)
+            read, places, try confine(read.mode, proc: places.proc.number), talk, door)
     } catch {
         end(talk, .unable(error), status: 1)
     }

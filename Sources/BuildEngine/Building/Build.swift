@@ -48,6 +48,8 @@ struct Build {
         let shown = log.notes.prefix(BuildLog.noteCount)
         return shown.map { "\n\($0)" }.joined()
             + (log.notes.count > shown.count ? "\nand more: kiln policy why \(job.path)" : "")
+    }
+
     /// Builds under the policies of one generation.
     ///
     /// - Returns: Whether it was built; false when the launcher has newer policies than these, so that nothing

@@ -94,16 +94,6 @@ struct EngineCommand: ParsableCommand {
         let directory = try policies.map(pathFromRoot) ?? PolicyLocation.find()
         let profiles = try loadProfiles(
             readPolicyDirectory([UInt8](directory.utf8), trustedOwner: getuid()))
-        let compiled = try compile(profiles)
-        var known: [String: EngineProfile] = [:]
-        for profile in profiles {
-            guard let number = compiled.number(named: profile.name) else { continue }
-            known[profile.name] = EngineProfile(
-                number: number, wallTime: profile.limits.wallTime,
-                silence: profile.limits.silentTime, logSize: profile.limits.logSize,
-                denials: profile.toldDenials)
-        }
-        return Policies(compiled: compiled, forEngine: EngineProfiles(byName: known))
         return Policies(compiled: try compile(profiles), forEngine: EngineProfiles(of: profiles))
     }
 

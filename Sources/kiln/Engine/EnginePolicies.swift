@@ -11,7 +11,8 @@ extension EngineProfiles {
         for (index, profile) in sorted.enumerated() {
             known[profile.name] = EngineProfile(
                 number: ProfileNumber(rawValue: UInt16(index)), wallTime: profile.limits.wallTime,
-                silence: profile.limits.silentTime, logSize: profile.limits.logSize)
+                silence: profile.limits.silentTime, logSize: profile.limits.logSize,
+                denials: profile.toldDenials)
         }
         self.init(byName: known)
     }
