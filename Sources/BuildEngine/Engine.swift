@@ -33,7 +33,8 @@ public final class Engine: Sendable {
     ) throws(EngineError) {
         self.configuration = configuration
         let policies = CurrentPolicies(configuration)
-        let client = LauncherClient(launcher, policies: policies)
+        let client = LauncherClient(
+            launcher, policies: policies, whenQuarantined: configuration.whenQuarantined)
         do throws(EngineError) {
             try client.waitUntilReady()
             do throws(LocalStoreError) {

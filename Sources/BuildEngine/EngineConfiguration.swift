@@ -74,6 +74,8 @@ public struct EngineConfiguration: Sendable {
     ///
     /// Throws a sentence for people.
     public var readProfiles: @Sendable ([UInt8]) throws(PoliciesUnreadable) -> EngineProfiles
+    /// Is told of build users that are lent no more, on a thread that it must not block.
+    public var whenQuarantined: @Sendable (QuarantinedUser) -> Void
 
     /// Puts a configuration together.
     public init(
@@ -82,8 +84,10 @@ public struct EngineConfiguration: Sendable {
         readProfiles: @escaping @Sendable ([UInt8]) throws(PoliciesUnreadable) -> EngineProfiles = {
             (_) throws(PoliciesUnreadable) in
             throw PoliciesUnreadable("this engine keeps the policies that it began with")
-        }
+        },
+        whenQuarantined: @escaping @Sendable (QuarantinedUser) -> Void
     ) {
+        self.whenQuarantined = whenQuarantined
         self.layout = layout
         self.settings = settings
         self.slots = slots

@@ -43,6 +43,7 @@ const int64_t CLinux_O_RDONLY = O_RDONLY;
 const int64_t CLinux_O_RDWR = O_RDWR;
 const int64_t CLinux_O_WRONLY = O_WRONLY;
 const int64_t CLinux_EAGAIN = EAGAIN;
+const int64_t CLinux_EBUSY = EBUSY;
 const int64_t CLinux_EBADF = EBADF;
 const int64_t CLinux_EEXIST = EEXIST;
 const int64_t CLinux_EINTR = EINTR;

@@ -52,6 +52,10 @@ public enum LauncherEvent: Hashable, Sendable {
     case prepared(BuildID, UserID)
     /// Every build user is lent or quarantined; ask again after the next `discarded`.
     case noUser(BuildID)
+    /// A process of this user is left that cannot be killed, so the user is lent to nobody any more. Told
+    /// once, with the numbers of its processes, at most ``survivorLimit`` of them; none if they could not
+    /// be listed.
+    case quarantined(UserID, processes: [UInt32])
     /// The builder runs. Goes with one descriptor: the reading end of its standard output and error.
     case started(BuildID)
     /// The builder is over, every process of the build is dead, and that was proved.
@@ -79,6 +83,9 @@ public enum LauncherEvent: Hashable, Sendable {
     case refused(BuildID, Refusal)
     /// The request for this name could not be done.
     case nameRefused(StoreObjectName, Refusal)
+
+    /// How many processes ``quarantined(_:processes:)`` names.
+    public static let survivorLimit = 64
 }
 
 /// What the top of an output is.

@@ -41,6 +41,10 @@ extension LauncherEvent {
         case .reloaded(let generation):
             writer.write(UInt8(20))
             for byte in generation.bytes { writer.write(byte) }
+        case .quarantined(let user, let processes):
+            writer.write(UInt8(18))
+            writer.write(user.rawValue)
+            writer.write(list: processes) { $0.write($1) }
         }
         return writer.bytes
     }
@@ -76,6 +80,12 @@ extension LauncherEvent {
         case 17:
             self = .kept(try reader.readBuild(), name: try reader.readString(limit: 255))
         case 20: self = .reloaded(Generation(bytes: try reader.readExactly(32)))
+        case 18:
+            let user = UserID(rawValue: try reader.read(UInt32.self))
+            let processes = try reader.readList(limit: Self.survivorLimit) {
+                (reader) throws(CodingFault) -> UInt32 in try reader.read(UInt32.self)
+            }
+            self = .quarantined(user, processes: processes)
         case let tag: throw .unknownValue(UInt64(tag), at: 0)
         }
         try reader.finish()
@@ -87,7 +97,7 @@ extension LauncherEvent {
         case .started, .locked, .reloaded: 1
         case .taken(_, let kinds): kinds.count
         case .ready, .unable, .prepared, .noUser, .ended, .phase, .published, .trashed, .kept,
-            .discarded, .lockBusy, .unlocked, .refused, .nameRefused:
+            .discarded, .lockBusy, .unlocked, .refused, .nameRefused, .quarantined:
             0
         }
     }

@@ -5,6 +5,7 @@ import Goals
 import LaunchModel
 import LocalStore
 import StoreModel
+import Synchronization
 import SystemCalls
 import Testing
 
@@ -33,6 +34,19 @@ struct EngineBuildTests {
         store.close()
         #expect(store.launcher.seen.started == ["one"])
         #expect(store.launcher.seen.outOfOrder == 0)
+    }
+
+    @Test("a user that is lent no more is told of, and builds go on")
+    func quarantined() throws {
+        let store = try TestStore()
+        store.launcher.quarantine(UserID(rawValue: 30_001), [7, 8])
+        let path = try store.add(try TestStore.derivation("one"))
+        #expect(try store.build([path]).first?.result.status == .built)
+        let told = store.quarantined.users.withLock { $0 }
+        #expect(told.map(\.user) == [UserID(rawValue: 30_001)])
+        #expect(
+            told.first?.description
+                == "build user 30001 is lent no more: processes of it cannot be killed (7, 8)")
     }
 
     @Test(

@@ -30,6 +30,10 @@ import Testing
             .trashed(name), .discarded(build), .locked(name), .lockBusy(name), .unlocked(name),
             .nameRefused(name, refusals[1]), .kept(build, name: [0x31, 0x32]),
             .reloaded(Generation(bytes: [UInt8](32..<64))),
+            .quarantined(UserID(rawValue: 30001), processes: []),
+            .quarantined(
+                UserID(rawValue: .max),
+                processes: [UInt32](repeating: 7, count: LauncherEvent.survivorLimit)),
         ]
         var end = BuildEnd(builder: .exited(1), userTime: 2, systemTime: 3)
         end.denied = DeniedCallTests.most
@@ -65,7 +69,7 @@ import Testing
         }
     }
 
-    @Test("tags that mean nothing are refused", arguments: [UInt8(0), 12, 18, 255])
+    @Test("tags that mean nothing are refused", arguments: [UInt8(0), 12, 19, 255])
     func unknownTags(tag: UInt8) {
         #expect(throws: CodingFault.unknownValue(UInt64(tag), at: 0)) {
             try LauncherRequest(decoding: [tag] + [UInt8](repeating: 0, count: 64))

@@ -224,27 +224,6 @@ extension LauncherTests {
             #expect(try Self.comes { try launcher.isOver() })
         }
 
-        @Test("a build of which a process may be left is not looked at, and its user not lent")
-        func unproved() throws {
-            let launcher = try TestLauncher(slots: 1).ready()
-            try Self.start(launcher, try script("sleep 0.3; exit 1", keepsFailed: true))
-            // Killed by the launcher, and here for as long as nobody waits for it.
-            let stranger = try TestLauncher.start(
-                as: TestLauncher.firstUser, ["/bin/sleep", "1000"])
-            defer { waitpid(stranger, nil, 0) }
-            guard case .refused(Self.build, let refusal) = try launcher.next() else {
-                throw HarnessFailure("its end was told")
-            }
-            #expect(refusal.reason == .userNotClean)
-            try launcher.send(.keep(Self.build))
-            guard case .refused(Self.build, let second) = try launcher.next() else {
-                throw HarnessFailure("it was kept")
-            }
-            #expect(second.reason == .notKept)
-            try launcher.discard(Self.build)
-            #expect(try launcher.prepare(Self.build, try script("true")) == .noUser(Self.build))
-        }
-
         @Test("whatever it is started without, its first three descriptors are nothing of its own")
         func standardDescriptors() throws {
             let launcher = try TestLauncher(isBare: true).ready()

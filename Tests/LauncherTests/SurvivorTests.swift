@@ -77,6 +77,106 @@ extension LauncherTests {
             #expect(kill(zombie.pid, 0) == 0)
         }
 
+        /// Whether the build user's lock is free, for this launcher's root.
+        private func isUnlocked(_ launcher: TestLauncher) -> Bool {
+            let file = open(launcher.root + "/pool/slot-0", O_RDWR)
+            defer { close(file) }
+            return flock(file, LOCK_EX | LOCK_NB) == 0
+        }
+
+        @Test(
+            "a user of whom a process cannot be killed is lent to nobody any more, and that is told"
+        )
+        func undead() throws {
+            let launcher = try building()
+            let undead = try Stranger(["undead", "\(Self.user)"], of: Self.user)
+            try launcher.send(.kill(Self.build))
+            #expect(
+                try launcher.next()
+                    == .quarantined(
+                        UserID(rawValue: Self.user), processes: [UInt32(undead.pid)]))
+            let event = try launcher.next()
+            guard case .refused(Self.build, let refusal) = event else {
+                throw HarnessFailure("\(event)")
+            }
+            #expect(refusal.reason == .userNotClean)
+            // What may still be written is not looked at.
+            try launcher.send(.keep(Self.build))
+            guard case .refused(Self.build, let second) = try launcher.next() else {
+                throw HarnessFailure("it was kept")
+            }
+            #expect(second.reason == .notKept)
+            try launcher.discard(Self.build)
+            #expect(!undead.isOver)
+            // Nor when it is gone: what it did until then nobody knows.
+            undead.end()
+            #expect(undead.endsByItself())
+            #expect(try launcher.prepare(Self.build, try script("true")) == .noUser(Self.build))
+            #expect(!isUnlocked(launcher))
+            launcher.end()
+            #expect(isUnlocked(launcher))
+        }
+
+        @Test("a user of whom a process cannot be killed before the first build is not lent")
+        func undeadBefore() throws {
+            let undead = try Stranger(["undead", "\(Self.user)"], of: Self.user)
+            let launcher = try TestLauncher(slots: 2).ready()
+            #expect(
+                try launcher.next()
+                    == .quarantined(
+                        UserID(rawValue: Self.user), processes: [UInt32(undead.pid)]))
+            let second = UserID(rawValue: TestLauncher.firstUser + 65_536)
+            #expect(
+                try launcher.prepare(Self.build, try script("true"))
+                    == .prepared(Self.build, second))
+            let other = BuildID(rawValue: 2)
+            #expect(try launcher.prepare(other, try script("true")) == .noUser(other))
+            #expect(!isUnlocked(launcher))
+        }
+
+        @Test("what a killed launcher left is gone before the next one takes a request")
+        func crash() throws {
+            let others = try cgroups()
+            let launcher = try TestLauncher(slots: 2).ready()
+            let text = """
+                (setsid sleep 1000 &); (setsid sh -c 'sleep 1000 & sleep 1000' &); echo up; sleep 1000
+                """
+            _ = try launcher.prepare(Self.build, try script(text))
+            try launcher.send(.start(Self.build))
+            // The first process has closed what it had of the launcher when the builder runs.
+            let (started, descriptors) = try launcher.receive()
+            #expect(started == .started(Self.build))
+            var said = [UInt8](repeating: 0, count: 3)
+            #expect(read(descriptors[0], &said, said.count) == said.count)
+            kill(launcher.process, SIGKILL)
+            launcher.end()
+            let comet = try Stranger(["comet", "\(Self.user)"], of: Self.user)
+            let second = TestLauncher.firstUser + 65_536
+            let waiting = try Stranger(["ids", "0", "\(second)", "0", "0"], of: second)
+            let left = try cgroups().subtracting(others)
+            if TestLauncher.cgroup != nil { #expect(left.count == 1) }
+            let next = try TestLauncher(root: launcher.root, slots: 2).ready()
+            #expect(waiting.isOver)
+            #expect(try cgroups().isDisjoint(with: left))
+            #expect(try LifeTests.entries(next.root + "/nix/var/kiln/work").count == 1)
+            for number in UInt64(1)...2 {
+                let build = BuildID(rawValue: number)
+                guard case .prepared = try next.prepare(build, try script("true")) else {
+                    throw HarnessFailure("not prepared")
+                }
+            }
+            #expect(comet.isOver)
+        }
+
+        /// The cgroups of builds that are there.
+        private func cgroups() throws -> Set<String> {
+            guard let place = TestLauncher.cgroup else { return [] }
+            return Set(
+                try FileManager.default.contentsOfDirectory(
+                    atPath: String(decoding: place, as: UTF8.self)
+                ).filter { $0.hasPrefix("kiln-") })
+        }
+
         @Test(
             "a process is found by any one of its four user ids",
             arguments: [

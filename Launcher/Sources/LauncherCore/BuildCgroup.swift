@@ -28,6 +28,24 @@ final class BuildCgroup {
         self.name = name
     }
 
+    /// Kills what is in the cgroups of a launcher that is dead, and removes them.
+    ///
+    /// - Throws: EBUSY if a process in one does not die.
+    static func clear(_ parent: CInt, prefix: [UInt8]) throws(Failure) {
+        for name in try names(in: parent) where name.starts(with: prefix) {
+            let directory = try open(parent, name, CLinux_O_RDONLY | CLinux_O_DIRECTORY)
+            let kill = try open(directory.number, bytes("cgroup.kill"), CLinux_O_WRONLY)
+            var removed = -Int(CLinux_EBUSY)
+            for _ in 0..<500 {
+                try write(kill.number, bytes("1"))
+                removed = CLinux_unlinkat(parent, terminated(name), flags(CLinux_AT_REMOVEDIR))
+                guard Int64(removed) == -CLinux_EBUSY else { break }
+                _ = CLinux_poll(nil, 0, 10)
+            }
+            try check(removed)
+        }
+    }
+
     /// Kills every process in it, also those that are being forked.
     func killAll() throws(Failure) { try write(kill.number, bytes("1")) }
 

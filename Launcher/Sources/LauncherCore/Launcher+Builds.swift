@@ -20,9 +20,12 @@ extension Launcher {
                 throw Refusal(.malformedRequest, subject: bytes("profile"))
             }
             let launch = try readRequest(memory)
-            guard let user = try pool.lend(locks: places.userPool.number, processes: processes)
+            guard
+                let user = try pool.lend(
+                    locks: places.userPool.number, processes: processes, now: CLinux_milliseconds())
             else {
                 builds[id.rawValue] = nil
+                tellAlarms()
                 conversation.send(.noUser(id))
                 return
             }
@@ -86,7 +89,7 @@ extension Launcher {
         }
         if let parent = places.cgroupNumber {
             build.cgroup = try refusing(.sandbox, bytes("cgroup")) { () throws(Failure) in
-                try BuildCgroup(in: parent, name: bytes("kiln-") + work.name)
+                try BuildCgroup(in: parent, name: places.cgroupPrefix + work.name)
             }
         }
         return try refusing(.sandbox, bytes("clone3")) { () throws(Failure) in
@@ -265,7 +268,9 @@ extension Launcher {
         let ending = builds.values.filter { $0.phase == .ending && $0.isReaped }
         guard !ending.isEmpty else { return }
         let now = CLinux_milliseconds()
-        for build in ending where build.deadline == nil { build.deadline = now + 5000 }
+        for build in ending where build.deadline == nil {
+            build.deadline = now + UserPool.patience
+        }
         var users: [LentUser] = []
         for build in ending {
             do throws(Failure) {
@@ -298,11 +303,25 @@ extension Launcher {
                     killer.stop()
                     _ = killer.finish()
                 }
+                if let user = build.user, !user.isCaller { alarm(of: user.user) }
                 let user = build.user.map { decimal(UInt64($0.user.rawValue)) } ?? []
                 refuse(build, Refusal(.userNotClean, subject: user))
             }
         }
     }
+
+    /// Tells which processes of a user cannot be killed.
+    private func alarm(of user: UserID) {
+        do {
+            pool.alarm(of: user, try processes.processes(of: [user]))
+        } catch {
+            pool.alarm(of: user, [])
+        }
+        tellAlarms()
+    }
+
+    /// Tells of the users that are lent no more.
+    func tellAlarms() { for alarm in pool.takeAlarms() { conversation.send(alarm) } }
 
     /// Has every process of the build's user killed, also outside of the sandbox; again after a scan that
     /// found one.

@@ -80,11 +80,19 @@ final class Launcher {
         case worker(Worker)
     }
 
+    /// Kills what a launcher that was killed left of build users.
+    ///
+    /// - Throws: The refusal to work, when it cannot be known what is left.
+    func clearUsers() throws(Refusal) {
+        try pool.clear(locks: places.userPool.number, processes: processes)
+    }
+
     /// Works until the conversation ends.
     func run() throws(ConversationEnd) {
         // Poll, then: reports before ends, so that an end is told with its reason; the engine's
         // requests last, so that they meet phases that are up to date.
         while true {
+            tellAlarms()
             try conversation.flush()
             let trashWait = emptyTrash()
             var polled: [CLinux_pollfd] = []

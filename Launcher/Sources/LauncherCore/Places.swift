@@ -32,8 +32,15 @@ final class Places {
     private let allStaging: Descriptor
     /// The name of ``work`` and ``staging``.
     private let instance: [UInt8]
+    /// What the names of this launcher's cgroups begin with.
+    var cgroupPrefix: [UInt8] { Self.cgroupPrefix(of: instance) }
 
-    /// Opens and checks all of them, and moves what dead launchers left behind to the trash.
+    private static func cgroupPrefix(of instance: [UInt8]) -> [UInt8] {
+        bytes("kiln-") + instance + bytes("-")
+    }
+
+    /// Opens and checks all of them, kills what dead launchers left running, and moves what they left behind
+    /// to the trash.
     init(_ configuration: LauncherConfiguration) throws(Refusal) {
         let directories = configuration.directories
         let check = PlaceCheck(mode: configuration.mode)
@@ -45,7 +52,13 @@ final class Places {
             case .privileged: try check.open(directories.userPool)
             case .rootless: try check.open(directories.state)
             }
-        cgroup = try Self.openCgroup(directories.cgroup)
+        let opened = try Self.openCgroup(directories.cgroup)
+        let cgroups: CInt? =
+            switch opened {
+            case .some(let directory): directory.number
+            case .none: nil
+            }
+        cgroup = consume opened
         null = try refusing(.hostFeature, bytes("/dev/null")) { () throws(Failure) in
             let null = try LauncherCore.open(workingDirectory, bytes("/dev/null"), CLinux_O_RDWR)
             let found = try fileStatus(of: null.number)
@@ -60,7 +73,8 @@ final class Places {
         kept = try Self.ownDirectory("kept", in: state.number)
         allWork = try Self.ownDirectory("work", in: state.number)
         allStaging = try Self.ownDirectory("staging", in: state.number)
-        try Self.clear(work: allWork.number, staging: allStaging.number, into: trash.number)
+        try Self.clear(
+            work: allWork.number, staging: allStaging.number, cgroups: cgroups, into: trash.number)
         var name: [UInt8] = []
         work = try Self.instance(in: allWork.number, &name)
         instance = name
@@ -172,8 +186,11 @@ final class Places {
 
     /// Moves the directories of launchers that died to the trash.
     ///
-    /// Their builds died with them; a user that still has a process is not lent.
-    private static func clear(work: CInt, staging: CInt, into trash: CInt) throws(Refusal) {
+    /// Their builds die with them, and what does not is killed here; a user that still has a process is not
+    /// lent.
+    private static func clear(
+        work: CInt, staging: CInt, cgroups: CInt?, into trash: CInt
+    ) throws(Refusal) {
         try refusing(.stateDirectory, bytes("work")) { () throws(Failure) in
             var live: [[UInt8]] = []
             for name in try names(in: work) {
@@ -191,6 +208,9 @@ final class Places {
                     continue
                 }
                 try LauncherCore.check(locked)
+                if let cgroups {
+                    try BuildCgroup.clear(cgroups, prefix: cgroupPrefix(of: name))
+                }
                 try moveAside(name, in: work, to: trash)
             }
             // A launcher makes its work directory first, so one that is alive was seen above, or made

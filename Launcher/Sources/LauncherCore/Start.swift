@@ -21,6 +21,11 @@ public func runLauncher(conversation: CInt, configuration: CInt, control: CInt) 
     } catch {
         end(talk, .unable(error), status: 1)
     }
+    do {
+        try launcher.clearUsers()
+    } catch {
+        end(talk, .unable(error), status: 1)
+    }
     talk.send(.ready)
     do {
         try launcher.run()

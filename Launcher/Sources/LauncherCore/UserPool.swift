@@ -55,6 +55,8 @@ struct UserPool {
         let group: GroupID
         let lockName: [UInt8]
         var state = State.free
+        /// Since when a process of it keeps it from being lent, in milliseconds of the monotonic clock.
+        var occupiedSince: UInt64?
     }
 
     private var slots: [Slot] = []
@@ -64,6 +66,10 @@ struct UserPool {
     private var next = 0
     private var resting: [LentUser] = []
     private var quarantined: [LentUser] = []
+    /// Users that are lent to nobody any more, and that nobody was told of yet.
+    private var alarms: [LauncherEvent] = []
+    /// How long processes may take to die, in milliseconds.
+    static let patience: UInt64 = 5000
 
     /// Whether locks are held for nobody, to be given up by ``release()``.
     var hasResting: Bool { !resting.isEmpty }
@@ -127,9 +133,12 @@ struct UserPool {
     /// - Parameters:
     ///   - locks: The directory of the host's lock files.
     ///   - table: The host's processes.
+    ///   - now: Milliseconds of the monotonic clock.
     /// - Returns: The user, or nothing if all are busy.
     /// - Throws: The refusal, when a lock or the list of processes cannot be read.
-    mutating func lend(locks: CInt, processes table: ProcessTable) throws(Refusal) -> LentUser? {
+    mutating func lend(
+        locks: CInt, processes table: ProcessTable, now: UInt64
+    ) throws(Refusal) -> LentUser? {
         guard !isCaller else {
             return LentUser(user: .root, group: .root, slot: -1, lock: nil)
         }
@@ -143,18 +152,92 @@ struct UserPool {
             guard let lock = try lock(slots[index].lockName, in: locks) else { continue }
             // Another daemon may have left a process behind; its user is not for us until that is gone.
             let user = slots[index].user
-            let isClean = try refusing(.userNotClean, slots[index].lockName) {
-                () throws(Failure) -> Bool in
-                guard try UserKiller.strike(user) else { return false }
-                return try table.processes(of: [user]).isEmpty
+            let found = try refusing(.userNotClean, slots[index].lockName) {
+                () throws(Failure) in try Self.survivors(of: user, in: table)
             }
-            guard isClean else { continue }
+            guard found.isEmpty else {
+                let since = slots[index].occupiedSince ?? now
+                slots[index].occupiedSince = since
+                if now >= since + Self.patience { quarantine(index, lock, found) }
+                continue
+            }
+            slots[index].occupiedSince = nil
             slots[index].state = .lent
             next = index + 1
             return LentUser(
                 user: slots[index].user, group: slots[index].group, slot: index, lock: lock)
         }
         return nil
+    }
+
+    /// Kills what is left of users that nobody lent, and waits for it to be gone.
+    ///
+    /// For the time before the first build: a launcher that was killed may have left it. A user of which
+    /// something stays is quarantined.
+    ///
+    /// - Throws: The refusal, when a lock or the list of processes cannot be read.
+    mutating func clear(locks: CInt, processes table: ProcessTable) throws(Refusal) {
+        guard !isCaller else { return }
+        let users = slots.map { $0.user }
+        let listed = try refusing(.userNotClean) { () throws(Failure) in
+            try table.processes(of: users)
+        }
+        for index in slots.indices where listed.contains(where: { $0.user == slots[index].user }) {
+            // Somebody builds as this user, and answers for it.
+            guard let lock = try lock(slots[index].lockName, in: locks) else { continue }
+            let user = slots[index].user
+            let deadline = CLinux_milliseconds() + Self.patience
+            var found: [FoundProcess] = []
+            repeat {
+                found = try refusing(.userNotClean, slots[index].lockName) {
+                    () throws(Failure) in try Self.survivors(of: user, in: table)
+                }
+                if found.isEmpty { break }
+                _ = CLinux_poll(nil, 0, 10)
+            } while CLinux_milliseconds() < deadline
+            if !found.isEmpty { quarantine(index, lock, found) }
+        }
+    }
+
+    /// Kills every process of a user that is lent to nobody.
+    ///
+    /// - Returns: Those that were there nevertheless, and were told to die once more.
+    private static func survivors(
+        of user: UserID, in table: ProcessTable
+    ) throws(Failure) -> [FoundProcess] {
+        guard try UserKiller.strike(user) else { throw Failure(errno: Int32(CLinux_EAGAIN)) }
+        let found = try table.processes(of: [user])
+        for process in found { try table.kill(process) }
+        return found
+    }
+
+    private mutating func quarantine(
+        _ index: Int, _ lock: consuming Descriptor, _ found: [FoundProcess]
+    ) {
+        let user = LentUser(
+            user: slots[index].user, group: slots[index].group, slot: index, lock: lock)
+        _ = user.takeEvidence()
+        alarm(of: user.user, found)
+        take(back: user)
+    }
+
+    /// Has the engine told that a user is lent to nobody any more.
+    mutating func alarm(of user: UserID, _ found: [FoundProcess]) {
+        var processes: [UInt32] = []
+        for process in found where process.user == user {
+            let number = UInt32(bitPattern: process.pid)
+            if processes.count < LauncherEvent.survivorLimit, !processes.contains(number) {
+                processes.append(number)
+            }
+        }
+        alarms.append(.quarantined(user, processes: processes))
+    }
+
+    /// What is to be told; each once.
+    mutating func takeAlarms() -> [LauncherEvent] {
+        let all = alarms
+        alarms = []
+        return all
     }
 
     private func lock(_ name: [UInt8], in locks: CInt) throws(Refusal) -> Descriptor? {

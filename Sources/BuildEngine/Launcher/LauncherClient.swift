@@ -35,15 +35,25 @@ final class LauncherClient: Sendable {
 
     private let socket: PacketSocket
     private let policies: CurrentPolicies
+    private let whenQuarantined: @Sendable (QuarantinedUser) -> Void
     private let state = Mutex(State())
     /// Fulfilled once with the first packet, or with the end that came before it.
     private let readiness = Promise<EngineError?>()
     let users = UserQueue()
 
-    /// Takes the conversation over and starts to listen; new policies become `policies`.
-    init(_ descriptor: consuming OwnedDescriptor, policies: CurrentPolicies) {
+    /// Takes the conversation over and starts to listen.
+    ///
+    /// - Parameters:
+    ///   - descriptor: The engine's end.
+    ///   - policies: What new policies become.
+    ///   - whenQuarantined: Is told of users that are lent no more, on the thread that reads; must not block.
+    init(
+        _ descriptor: consuming OwnedDescriptor, policies: CurrentPolicies,
+        whenQuarantined: @escaping @Sendable (QuarantinedUser) -> Void
+    ) {
         socket = PacketSocket(descriptor)
         self.policies = policies
+        self.whenQuarantined = whenQuarantined
         let reader = Thread { [self] in listen() }
         state.withLock { $0.reader = reader }
     }
@@ -218,6 +228,9 @@ final class LauncherClient: Sendable {
                 return false
             }
             reply(.message(message))
+            return true
+        case .quarantined(let user, let processes):
+            whenQuarantined(QuarantinedUser(user: user, processes: processes))
             return true
         case .ready, .unable, .reloaded: return false
         }

@@ -169,8 +169,7 @@ extension LauncherSession.State {
         case .refused, .kept: phase = .failed
         case .discarded: phase = .unknown
         case .ready, .unable, .reloaded, .prepared, .started, .phase, .published, .trashed, .locked,
-            .lockBusy,
-            .unlocked, .nameRefused:
+            .lockBusy, .unlocked, .nameRefused, .quarantined:
             break
         }
     }

@@ -38,6 +38,8 @@ extern const int64_t CLinux_O_RDWR;
 extern const int64_t CLinux_O_WRONLY;
 /// EAGAIN
 extern const int64_t CLinux_EAGAIN;
+/// EBUSY
+extern const int64_t CLinux_EBUSY;
 /// EBADF
 extern const int64_t CLinux_EBADF;
 /// EEXIST

@@ -71,7 +71,11 @@ struct EngineCommand: ParsableCommand {
         // From here on this process has no rights but its own user's.
         let configuration = EngineConfiguration(
             layout: layout, settings: settings(), slots: Int(jobs), profiles: policies.forEngine,
-            generation: policies.compiled.generation, readProfiles: readHandedPolicies)
+            generation: policies.compiled.generation, readProfiles: readHandedPolicies,
+            whenQuarantined: { user in
+                let line = [UInt8]("kiln: alarm: \(user)\n".utf8)
+                _ = write(STDERR_FILENO, line, line.count)
+            })
         let engine = try Engine(configuration, launcher: launcher.takeConversation())
         serve(connection: owned, engine: engine, trust: .trusted)
         engine.shutDown()

@@ -81,6 +81,10 @@ final class FakeLauncher: @unchecked Sendable {
     }
 
     /// Ends the conversation at once, as a crash does.
+    func quarantine(_ user: UserID, _ processes: [UInt32]) {
+        say(.quarantined(user, processes: processes))
+    }
+
     func crash() { socket.shutDown() }
 
     private func say(_ event: LauncherEvent, _ descriptors: [CInt] = []) {

@@ -7,14 +7,22 @@ import LaunchModel
 import LocalStore
 import SandboxPlanning
 import StoreModel
+import Synchronization
 import SystemCalls
 import Testing
+
+/// What an engine told of build users.
+final class Alarms: Sendable {
+    let users = Mutex<[QuarantinedUser]>([])
+}
 
 /// An engine on an empty store in a directory of its own, with a launcher that acts builders out.
 final class TestStore {
     let root: String
     let engine: Engine
     let launcher: FakeLauncher
+    /// Of whom the engine gave the alarm.
+    let quarantined = Alarms()
     private var isOpen = true
     /// The store whose directory this one shares; it removes it.
     private let shared: TestStore?
@@ -39,13 +47,15 @@ final class TestStore {
         let profile =
             profile ?? EngineProfile(number: ProfileNumber(rawValue: 0), isOfferedToAll: true)
         let secret = EngineProfile(number: ProfileNumber(rawValue: 2))
+        let quarantined = self.quarantined
         engine = try Engine(
             EngineConfiguration(
                 layout: StoreLayout(root: root),
                 settings: BuildSettings(system: "x86_64-linux"), slots: slots,
                 profiles: EngineProfiles(
                     byName: ["default": profile, "fixed-output": profile, "relaxed": secret]),
-                generation: Generation(bytes: [UInt8](repeating: 7, count: 32))),
+                generation: Generation(bytes: [UInt8](repeating: 7, count: 32)),
+                whenQuarantined: { user in quarantined.users.withLock { $0.append(user) } }),
             launcher: OwnedDescriptor(takingOwnershipOf: numbers.0))
     }
 
