@@ -6,7 +6,7 @@ RELEASE = -c release --static-swift-stdlib $(SWIFT_FLAGS)
 PREFIX ?= /usr/local
 SOURCES = Package.swift Sources Tests Launcher/Package.swift Launcher/Sources/LauncherCore Launcher/Sources/kiln-launcher
 
-.PHONY: all build launcher test demo real bench evil faults format check-format install clean setup
+.PHONY: all build launcher test isolation demo real bench evil faults format check-format install clean setup
 
 all: build
 
@@ -27,6 +27,12 @@ test: launcher
 	Tests/command
 	Tests/builds
 	Tests/reload
+	Tests/isolation --quick
+
+# Another user's builds while a million files are taken and deleted, and while a fork bomb is killed.
+isolation: launcher
+	swift build --build-tests $(SWIFT_FLAGS)
+	Tests/isolation
 
 # A library, a program and its test, built in sandboxes and registered in a store of their own.
 demo: build
