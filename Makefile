@@ -46,6 +46,11 @@ real: build
 bench: build
 	scripts/bench build/kiln
 
+# Times of launches alone, against a minimal C program and bubblewrap; takes some minutes.
+bench-launch: launcher
+	swift build $(RELEASE) --product launch-bench
+	scripts/bench-launch "$$(swift build $(RELEASE) --show-bin-path)/launch-bench"
+
 # A million sequences of an engine that was taken over, a third of them from each of three seeds; takes hours.
 evil: launcher
 	swift build --build-tests $(SWIFT_FLAGS)

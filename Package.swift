@@ -139,6 +139,10 @@ let package = Package(
             name: "store-crasher",
             dependencies: ["Hashing", "LocalStore", "StoreModel"],
             path: "Tests/StoreCrasher", swiftSettings: settings),
+        // What `make bench-launch` runs.
+        .executableTarget(
+            name: "launch-bench", dependencies: ["CLinux", "LaunchModel"],
+            path: "Tests/LaunchBench", swiftSettings: settings),
         tests("Recipes", ["DerivationFormat", "Hashing", "StoreModel"]),
         tests(
             "BuildEngine",
