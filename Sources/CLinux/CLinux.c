@@ -183,6 +183,7 @@ long CLinux_pidfd_send_signal(int pidfd, int signal) {
     return result(syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0));
 }
 long CLinux_unshare(int flags) { return result(syscall(SYS_unshare, flags)); }
+long CLinux_setns(int fd, int type) { return result(syscall(SYS_setns, fd, type)); }
 long CLinux_setsid(void) { return result(setsid()); }
 long CLinux_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d) {
     return result(prctl(option, a, b, c, d));

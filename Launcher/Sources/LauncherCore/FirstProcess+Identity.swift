@@ -110,7 +110,7 @@ extension FirstProcess {
             request: plan.request, profile: plan.profile, mode: plan.mode, steps: plan.steps,
             logicalStore: plan.logicalStore, user: plan.user, group: plan.group, storeTree: -1,
             outTree: -1, buildTree: -1, out: -1, build: -1, log: 1, status: Self.status, null: 0,
-            filters: plan.filters)
+            network: nil, proc: -1, filters: plan.filters)
         try applied(to: []) { () throws(Failure) in
             try check(CLinux_close_range(UInt32(Self.status) + 1, .max, 0))
             // Neither a tracer of the same user nor a core file gets at what this process still holds.

@@ -22,6 +22,10 @@ struct SandboxPlan {
     let log: CInt
     let status: CInt
     let null: CInt
+    /// The network namespace to enter; nothing if it was made with the others.
+    let network: CInt?
+    /// The top of the launcher's own proc.
+    let proc: CInt
     /// How many seccomp filters every process of the launcher's has.
     let filters: UInt64
 }
@@ -75,6 +79,12 @@ struct FirstProcess {
         do {
             try nameProcess("kiln-sandbox")
         } catch {
+            CLinux_exit(125)
+        }
+        do {
+            try enterNetwork()
+        } catch {
+            report(.failed(.enterNamespaces, errno: error.errno, subject: error.subject))
             CLinux_exit(125)
         }
         for step in plan.steps where step.actor == .firstProcess {
@@ -185,13 +195,20 @@ struct FirstProcess {
         }
     }
 
-    private func raiseLoopback() throws(StepFailure) {
-        try applied(to: bytes("lo")) { () throws(Failure) in
-            let kind = flags(CLinux_SOCK_DGRAM, CLinux_SOCK_CLOEXEC)
-            let socket = Descriptor(
-                owning: try check(CLinux_socket(flags(CLinux_AF_INET), kind, 0)))
-            try check(CLinux_loopback_up(socket.number))
+    /// Enters the network namespace that was made for this build alone, and reads back that it did.
+    private func enterNetwork() throws(StepFailure) {
+        guard let network = plan.network else { return }
+        try applied(to: bytes("network")) { () throws(Failure) in
+            try check(CLinux_setns(network, flags(CLinux_CLONE_NEWNET)))
+            guard try ownNetwork(plan.proc).isSameFile(as: fileStatus(of: network)) else {
+                throw Failure(errno: Int32(CLinux_EPERM))
+            }
         }
+    }
+
+    /// It is up already in a namespace from the stock, which then changes nothing.
+    private func raiseLoopback() throws(StepFailure) {
+        try applied(to: bytes("lo"), raiseLoopbackInterface)
     }
 
     private func nameHost() throws(StepFailure) {

@@ -37,6 +37,7 @@ extension Launcher {
             build.outputs = launch.outputs
             build.mayBeKept = launch.keepsFailed
             build.request = launch
+            networks.expectBuild()
             conversation.send(.prepared(id, user.user))
         } catch {
             refuse(build, error)
@@ -115,7 +116,13 @@ extension Launcher {
         let statusWriting = Descriptor(owning: statusEnds[1])
         var namespaces =
             CLinux_CLONE_PIDFD | CLinux_CLONE_NEWPID | CLinux_CLONE_NEWNS | CLinux_CLONE_NEWIPC
-            | CLinux_CLONE_NEWUTS | CLinux_CLONE_NEWNET | CLinux_CLONE_NEWCGROUP
+            | CLinux_CLONE_NEWUTS | CLinux_CLONE_NEWCGROUP
+        // Those of the stock have the loopback interface up.
+        var stocked = profile.network == .loopback ? networks.take() : nil
+        switch stocked {
+        case .some: break
+        case .none: namespaces |= CLinux_CLONE_NEWNET
+        }
         if build.cgroup != nil { namespaces |= CLinux_CLONE_INTO_CGROUP }
         var pidfd: CInt = -1
         let cgroup = build.cgroup.map { UInt64($0.directory.number) } ?? 0
@@ -125,6 +132,8 @@ extension Launcher {
             for other in builds.values where other !== build { other.request?.wipe() }
             let steps = LaunchStep.steps(
                 for: profile, mode: configuration.mode, usesCgroup: build.cgroup != nil)
+            var network: CInt?
+            if let file = stocked.take() { network = file.release() }
             var first = FirstProcess(
                 plan: SandboxPlan(
                     request: request, profile: profile, mode: configuration.mode, steps: steps,
@@ -132,9 +141,13 @@ extension Launcher {
                     group: user.group, storeTree: storeTree.release(), outTree: outTree.release(),
                     buildTree: buildTree.release(), out: work.out.number, build: work.build.number,
                     log: logWriting.release(), status: statusWriting.release(),
-                    null: places.null.number, filters: rights.filters))
+                    null: places.null.number, network: network,
+                    proc: places.proc.number,
+                    filters: rights.filters))
             first.run()
         }
+        // The build alone has it from here on, and it is gone with the build.
+        stocked = nil
         build.firstProcess = Descriptor(owning: pidfd)
         build.firstProcessID = CInt(child)
         build.status = consume status

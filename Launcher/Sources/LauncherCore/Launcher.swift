@@ -17,6 +17,7 @@ final class Launcher {
     var policies: PolicySet
     let processes: ProcessTable
     var pool: UserPool
+    let networks: NetworkStock
     var builds: [UInt64: Build] = [:]
     var workers: [Worker] = []
     var locks: [HeldLock] = []
@@ -35,6 +36,8 @@ final class Launcher {
         _ configuration: LauncherConfiguration, _ places: Places, _ rights: ProcessRights,
         _ conversation: Conversation, _ door: ControlDoor?
     ) {
+        _ conversation: Conversation
+    ) throws(Refusal) {
         self.configuration = configuration
         self.rights = rights
         self.door = door
@@ -44,6 +47,10 @@ final class Launcher {
         self.conversation = conversation
         processes = ProcessTable(proc: places.proc.number)
         pool = UserPool(configuration.pool)
+        let proc = places.proc.number
+        networks = try refusing(.hostFeature, bytes("network")) { () throws(Failure) in
+            try NetworkStock(proc: proc)
+        }
     }
 
     /// A path lock that the engine holds through this process.
@@ -78,6 +85,7 @@ final class Launcher {
         case cgroup(Build)
         case killer(Build)
         case worker(Worker)
+        case maker
     }
 
     /// Kills what a launcher that was killed left of build users.
@@ -131,6 +139,9 @@ final class Launcher {
                 }
                 watch(.door(door), door.socket.number, CLinux_POLLIN)
             }
+            // After what the engine waits for was sent, and while builds do their own work.
+            networks.refill()
+            if let maker = networks.makerDescriptor { watch(.maker, maker, CLinux_POLLIN) }
             watch(
                 .conversation, conversation.socket,
                 CLinux_POLLIN | (conversation.hasOutgoing ? CLinux_POLLOUT : 0))
@@ -147,6 +158,7 @@ final class Launcher {
                 case .worker(let worker): workerEnded(worker)
                 case .door(let door): door.open()
                 case .guest(let guest): answer(guest)
+                case .maker: networks.makerEnded()
                 case .conversation: try answerRequests()
                 }
             }
@@ -244,6 +256,7 @@ final class Launcher {
         // What they were doing is for nobody any more, and may take for ever.
         for worker in workers { worker.process.stop() }
         for worker in workers { _ = worker.finish() }
+        networks.leave()
         ignoringFailure { () throws(Failure) in try places.leave() }
         deleteAll(in: places.trash.number)
     }

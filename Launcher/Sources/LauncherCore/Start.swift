@@ -23,6 +23,8 @@ public func runLauncher(conversation: CInt, configuration: CInt, control: CInt) 
     }
     do {
         try launcher.clearUsers()
+        launcher = try Launcher(
+            read, places, try confine(read.mode, proc: places.proc.number), talk)
     } catch {
         end(talk, .unable(error), status: 1)
     }

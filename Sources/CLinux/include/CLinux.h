@@ -141,6 +141,8 @@ long CLinux_pidfd_user_ids(int pidfd, int pid, uint32_t ids[4]);
 long CLinux_pidfd_send_signal(int pidfd, int signal);
 /// unshare(2).
 long CLinux_unshare(int flags);
+/// setns(2): the kernel refuses a namespace of another type.
+long CLinux_setns(int fd, int type);
 /// setsid(2).
 long CLinux_setsid(void);
 /// prctl(2), which is variadic.
