@@ -35,8 +35,6 @@ final class Launcher {
     init(
         _ configuration: LauncherConfiguration, _ places: Places, _ rights: ProcessRights,
         _ conversation: Conversation, _ door: ControlDoor?
-    ) {
-        _ conversation: Conversation
     ) throws(Refusal) {
         self.configuration = configuration
         self.rights = rights

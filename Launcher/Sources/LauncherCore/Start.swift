@@ -16,15 +16,13 @@ public func runLauncher(conversation: CInt, configuration: CInt, control: CInt) 
         let read = try readConfiguration(configuration)
         try enter(read)
         let places = try Places(read)
-        launcher = Launcher(
+        launcher = try Launcher(
             read, places, try confine(read.mode, proc: places.proc.number), talk, door)
     } catch {
         end(talk, .unable(error), status: 1)
     }
     do {
         try launcher.clearUsers()
-        launcher = try Launcher(
-            read, places, try confine(read.mode, proc: places.proc.number), talk)
     } catch {
         end(talk, .unable(error), status: 1)
     }
