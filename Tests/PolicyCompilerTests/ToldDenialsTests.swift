@@ -93,7 +93,7 @@ import Testing
 
     /// Calls of every kind of denial.
     static let calls: [(String, [UInt64])] = [
-        ("mount", []), ("setns", [3, 0]), ("keyctl", [0]), ("bpf", []), ("personality", [0x123]),
+        ("mount", []), ("setns", [3, 0]), ("personality", [0x123]),
         ("socket", [38, 5, 0]), ("socket", [16, 3, 9]), ("unshare", [0x1002_0000]),
         ("unshare", [0x80]), ("clone", [0x2000_0011]), ("fchmodat2", [0, 0, 0o4755, 0]),
         ("mknodat", [0, 0, 0o20644, 0]), ("ioctl", [0, 0x5412]), ("ioctl", [0, 0x4008_6602]),

@@ -194,18 +194,11 @@ extension FirstProcess {
         // Opened before, so that all the filter has to allow for this is a read.
         let status = try openStatus()
         try applied(to: []) { () throws(Failure) in
-            guard !plan.profile.denials.isEmpty else {
-                try check(
-                    filter.withUnsafeBytes {
-                        CLinux_load_filter($0.baseAddress, UInt16($0.count / 8))
-                    })
-                return
+            guard !plan.profile.denials.isEmpty else { return try load(filter: filter) }
+            // The first process looks for it there, in the table that both share until the exec.
+            guard DenialListener.candidates.contains(try loadListening(filter: filter)) else {
+                throw Failure(errno: Int32(CLinux_EPERM))
             }
-            // The first process finds the listener in the table of descriptors that both share until the exec.
-            try check(
-                filter.withUnsafeBytes {
-                    CLinux_load_listening_filter($0.baseAddress, UInt16($0.count / 8))
-                })
         }
         try verifyStatus(status.number, filters: plan.filters + 1)
     }

@@ -197,3 +197,16 @@ func load(filter: [UInt8]) throws(Failure) {
                 $0.baseAddress, UInt16($0.count / FilterInstruction.size))
         })
 }
+
+/// Loads a seccomp program whose told denials wait for an answer.
+///
+/// - Returns: The number of the listener that answers, which does not survive an exec; whoever keeps it
+///   past that owns it.
+func loadListening(filter: [UInt8]) throws(Failure) -> CInt {
+    CInt(
+        try check(
+            filter.withUnsafeBytes {
+                CLinux_load_listening_filter(
+                    $0.baseAddress, UInt16($0.count / FilterInstruction.size))
+            }))
+}
