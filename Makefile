@@ -6,7 +6,7 @@ RELEASE = -c release --static-swift-stdlib $(SWIFT_FLAGS)
 PREFIX ?= /usr/local
 SOURCES = Package.swift Sources Tests Launcher/Package.swift Launcher/Sources/LauncherCore Launcher/Sources/kiln-launcher
 
-.PHONY: all build launcher test isolation demo real bench evil faults format check-format install clean setup
+.PHONY: all build launcher test isolation attacks mutate demo real bench evil faults format check-format install clean setup
 
 all: build
 
@@ -28,6 +28,19 @@ test: launcher
 	Tests/builds
 	Tests/reload
 	Tests/isolation --quick
+	Tests/Attacks/run --quick
+
+# Every case of the attack suite, with pools of one and of four users.
+attacks: launcher
+	swift build --build-tests $(SWIFT_FLAGS)
+	install build/kiln-launcher "$$(swift build --show-bin-path)/kiln-launcher"
+	Tests/Attacks/run
+
+# Removes one rule at a time; every mutant must be noticed.
+mutate: launcher
+	swift build --build-tests $(SWIFT_FLAGS)
+	install build/kiln-launcher "$$(swift build --show-bin-path)/kiln-launcher"
+	scripts/mutate
 
 # Another user's builds while a million files are taken and deleted, and while a fork bomb is killed.
 isolation: launcher

@@ -36,7 +36,7 @@ public func wouldUseCgroups() throws(HostSetupError) -> Bool {
 }
 
 private func mountPoint() throws(HostSetupError) -> String? {
-    for line in try lines(of: "/proc/self/mountinfo") {
+    for line in try readLines(of: "/proc/self/mountinfo") {
         // ids, device, root, mount point, options, tags, a dash, then the type.
         let fields = line.split(separator: " ")
         guard let dash = fields.firstIndex(of: "-"), dash + 1 < fields.count, dash > 4 else {
@@ -48,13 +48,14 @@ private func mountPoint() throws(HostSetupError) -> String? {
 }
 
 private func ownGroup() throws(HostSetupError) -> String? {
-    for line in try lines(of: "/proc/self/cgroup") where line.hasPrefix("0::/") {
+    for line in try readLines(of: "/proc/self/cgroup") where line.hasPrefix("0::/") {
         return String(line.dropFirst(3))
     }
     return nil
 }
 
-private func lines(of path: String) throws(HostSetupError) -> [String] {
+/// The lines of a file of the kernel's; none if it is missing.
+func readLines(of path: String) throws(HostSetupError) -> [String] {
     let number = open(path, O_RDONLY | O_CLOEXEC)
     guard number >= 0 else { return [] }
     let file = OwnedDescriptor(takingOwnershipOf: number)

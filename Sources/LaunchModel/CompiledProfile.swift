@@ -61,6 +61,14 @@ public enum Network: UInt8, Hashable, Sendable, CaseIterable {
     case none = 0
     /// A network namespace of its own whose loopback interface is up.
     case loopback = 1
+
+    /// Whether a builder can reach nobody outside of its own sandbox, to whom it could give a descriptor
+    /// of an output, or who could tell it what to write later.
+    public var isIsolated: Bool {
+        switch self {
+        case .none, .loopback: true
+        }
+    }
 }
 
 /// A host device a sandbox may have.

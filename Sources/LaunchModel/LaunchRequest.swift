@@ -10,6 +10,14 @@ public struct LaunchRequest: Hashable, Sendable {
         case linux32 = 1
     }
 
+    /// How the outputs become root's.
+    public enum HandOver: UInt8, Hashable, Sendable {
+        /// In place, where it is proved that nobody can write to them; copied elsewhere.
+        case inPlace = 0
+        /// Always copied to fresh inodes, whatever the profile says.
+        case copied = 1
+    }
+
     /// The closure of the derivation's inputs, each mounted read-only under its own name.
     public var inputs: [StoreObjectName]
     /// The objects the builder is to create, in the order of the output names.
@@ -28,6 +36,8 @@ public struct LaunchRequest: Hashable, Sendable {
     public var personality: Personality
     /// Whether the build directory is copied aside for the caller when the build fails.
     public var keepsFailed: Bool
+    /// How the outputs become root's; the profile may be stricter.
+    public var handOver = HandOver.inPlace
 
     /// Puts a request together.
     public init(
@@ -69,7 +79,7 @@ extension LaunchRequest {
     /// The most outputs: their descriptors go over the socket in one message of at most 253.
     public static let outputLimit = 128
 
-    private static let version: UInt32 = 0x4b4c_5201
+    private static let version: UInt32 = 0x4b4c_5202
 
     /// The bytes of this request.
     public var encoded: [UInt8] {
@@ -87,6 +97,7 @@ extension LaunchRequest {
         writer.write(buildDirectory)
         writer.write(personality.rawValue)
         writer.write(keepsFailed)
+        writer.write(handOver.rawValue)
         return writer.bytes
     }
 
@@ -128,6 +139,7 @@ extension LaunchRequest {
         guard buildDirectory.count > 1 else { throw .malformed(at: buildDirectoryAt) }
         personality = try reader.readCase()
         keepsFailed = try reader.readBool()
+        handOver = try reader.readCase()
         try reader.finish()
     }
 }

@@ -41,7 +41,7 @@ public func plan(
     let builder = rewriting(derivation.builder.bytes)
     let zeroth = builder.split(separator: UInt8(ascii: "/")).last.map { [UInt8]($0) } ?? builder
     let is32Bit = derivation.system == "i686-linux" && settings.system == "x86_64-linux"
-    return LaunchRequest(
+    var request = LaunchRequest(
         inputs: build.closure.keys.sorted().map(\.name), outputs: build.outputs.map(\.path.name),
         builder: builder, arguments: [zeroth] + derivation.arguments.map { rewriting($0.bytes) },
         environment: planner.variables.sorted { $0.key < $1.key }.map {
@@ -50,6 +50,9 @@ public func plan(
         files: planner.files.map { .init(name: $0.name, contents: rewriting($0.contents)) },
         buildDirectory: settings.buildDirectory.bytes, personality: is32Bit ? .linux32 : .native,
         keepsFailed: settings.keepsFailed)
+    // Such a build may have had somebody to talk to, who may have got a descriptor from it.
+    if build.isFixedOutput { request.handOver = .copied }
+    return request
 }
 
 /// The variables and files of a builder, filled in the order in which later ones win.

@@ -35,6 +35,7 @@ public func sealedMemory(
 /// - Parameters:
 ///   - memory: The memory, or any file; its position stays.
 ///   - limit: The most bytes.
+/// - Returns: The bytes.
 /// - Throws: ``SystemError``, with `EFBIG` for more.
 public func contents(
     of memory: SharedDescriptor, limit: Int

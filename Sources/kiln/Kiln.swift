@@ -9,7 +9,8 @@ struct Kiln: ParsableCommand {
         abstract: "Builds derivations in sandboxes, and keeps a store of what was built.",
         subcommands: [
             BuildCommand.self, InstantiateCommand.self, DerivationCommand.self, StoreCommand.self,
-            LogCommand.self, HashCommand.self, PolicyCommand.self, EngineCommand.self,
+            LogCommand.self, HashCommand.self, PolicyCommand.self, DoctorCommand.self,
+            EngineCommand.self,
         ])
 }
 

@@ -136,10 +136,12 @@ class Host:
             os.chown(place, user, user)
             words = ["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups", *words]
         begin = time.monotonic()
-        done = subprocess.run(
-            words, env=environment, cwd=place, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=120)
-        text = done.stdout.decode("utf-8", "replace")
+        # A file, not a pipe: what stays behind would keep that open.
+        with tempfile.TemporaryFile() as log:
+            done = subprocess.run(
+                words, env=environment, cwd=place, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, timeout=120)
+            log.seek(0)
+            text = log.read().decode("utf-8", "replace")
         return Built(done.returncode == 0, out if out.exists() or out.is_symlink() else None, text, time.monotonic() - begin)
 
     def service(self) -> Verdict:

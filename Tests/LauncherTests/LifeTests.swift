@@ -225,14 +225,28 @@ extension LauncherTests {
 
         @Test("a store that others could change is refused before anything starts")
         func permissions() throws {
-            for (path, mode) in [("/nix/store", 0o777), ("/nix", 0o775), ("", 0o1777)]
-                as [(String, mode_t)]
-            {
+            for (path, mode) in [
+                ("/nix/store", 0o777), ("/nix", 0o775), ("", 0o1777), ("/nix/var", 0o775),
+                ("/nix/var/kiln", 0o757), ("/nix/var/kiln/incoming", 0o775), ("/pool", 0o777),
+            ] as [(String, mode_t)] {
                 let root = try TestLauncher.makeRoot(.root)
                 chmod(root + path, mode)
                 let launcher = try TestLauncher(root: root)
                 guard case .unable(let refusal) = try launcher.next() else {
                     throw HarnessFailure("\(path) with mode \(mode) was accepted")
+                }
+                #expect(refusal.reason == .storePermissions)
+            }
+            // A directory of somebody else's on the way, and a link on the way to one of root's.
+            let root = try TestLauncher.makeRoot(.root)
+            chown(root + "/nix/var", TestLauncher.ordinaryUser, 0)
+            let linked = try TestLauncher.makeRoot(.root)
+            rename(linked + "/nix/var", linked + "/var")
+            symlink("../var", linked + "/nix/var")
+            for root in [root, linked] {
+                let launcher = try TestLauncher(root: root)
+                guard case .unable(let refusal) = try launcher.next() else {
+                    throw HarnessFailure("somebody else's directory was accepted")
                 }
                 #expect(refusal.reason == .storePermissions)
             }

@@ -74,6 +74,60 @@ extension LauncherTests {
             #expect(try LauncherTests.LifeTests.entries(launcher.root + "/nix/store") == [])
         }
 
+        @Test(
+            "an output is the builder's own file, or a fresh one when the request or the profile says so",
+            arguments: [
+                (LaunchRequest.HandOver.inPlace, false), (.copied, false), (.inPlace, true),
+            ])
+        func handOver(handOver: LaunchRequest.HandOver, profileCopies: Bool) throws {
+            let launcher = try TestLauncher(change: {
+                $0.profiles[0].alwaysCopiesOutputs = profileCopies
+            }).ready()
+            var request = try script("echo x > $out; stat -c %i $out")
+            request.handOver = handOver
+            let (log, end) = try launcher.build(Self.build, request)
+            #expect(end == .exited(0))
+            try launcher.send(.takeOutputs(Self.build))
+            let (event, descriptors) = try launcher.receive()
+            #expect(event == .taken(Self.build, [.regular]))
+            var found = stat()
+            #expect(fstat(descriptors[0], &found) == 0)
+            let isSame = "\(found.st_ino)\n" == log
+            #expect(isSame == (handOver == .inPlace && !profileCopies))
+            #expect(TestLauncher.read(descriptors[0]) == "x\n")
+        }
+
+        @Test("a file of the store that is linked into a tree is not adopted, and stays as it is")
+        func linkedObject() throws {
+            let launcher = try TestLauncher().ready()
+            let store = launcher.root + "/nix/store/"
+            let incoming = launcher.root + "/nix/var/kiln/incoming/1"
+            // As an engine could where fs.protected_hardlinks is 0.
+            try TestLauncher.run(
+                "/bin/sh",
+                [
+                    "-c",
+                    """
+                    cd \(store) && echo object > object && chmod 444 object && touch -d @1 object
+                    mkdir \(incoming) && ln object \(incoming)/f
+                    """,
+                ])
+            try launcher.send(.adopt(Self.build, as: try name("x")))
+            guard case .refused(Self.build, let refusal) = try launcher.next() else {
+                throw HarnessFailure("a linked object was adopted")
+            }
+            #expect(refusal.reason == .adoption)
+            var found = stat()
+            #expect(stat(store + "object", &found) == 0)
+            #expect(
+                found.st_mode & 0o7777 == 0o444 && found.st_uid == 0 && found.st_mtim.tv_sec == 1)
+            try launcher.discard(Self.build)
+            launcher.end()
+            // What was left of the tree went with the launcher, the object did not.
+            #expect(try LifeTests.entries(store) == ["object"])
+            #expect(stat(store + "object", &found) == 0 && found.st_nlink == 1)
+        }
+
         @Test("what the engine wrote is adopted")
         func adopted() throws {
             let launcher = try TestLauncher().ready()

@@ -35,11 +35,12 @@ final class TestLauncher {
     /// Starts one and waits for its first event.
     ///
     /// A root to use again may be given, the words of a program that starts it, and what changes the
-    /// configuration before it is written. One that is bare is started without standard input, output and error.
-    /// `control` becomes its door.
+    /// configuration before it is written. One that is bare is started without standard input, output and
+    /// error. `control` becomes its door.
     init(
         _ mode: Mode = .root, root: String? = nil, slots: UInt16 = 2, isBare: Bool = false,
-        under wrapper: [String] = [], control: CInt? = nil, change: (inout LauncherConfiguration) -> Void = { _ in }
+        under wrapper: [String] = [], control: CInt? = nil,
+        change: (inout LauncherConfiguration) -> Void = { _ in }
     ) throws {
         guard getuid() == 0 else { throw HarnessFailure("the tests of the launcher need root") }
         self.mode = mode
@@ -64,8 +65,10 @@ final class TestLauncher {
         for descriptor in descriptors { close(descriptor) }
     }
 
-    /// The program that `scripts/build-launcher` leaves.
+    /// The program that `scripts/build-launcher` leaves, or one that `KILN_TEST_LAUNCHER` names, which runs
+    /// it.
     static let program: String = {
+        if let other = ProcessInfo.processInfo.environment["KILN_TEST_LAUNCHER"] { return other }
         let file = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
         return "/" + file + "/build/kiln-launcher"
     }()

@@ -1,3 +1,4 @@
+import Foundation
 import LaunchModel
 import Policy
 import Testing
@@ -196,6 +197,24 @@ import Testing
         // The helper itself makes calls that a worker does not.
         #expect(try call(nil, "getppid") != "status -31")
         #expect(try call(worker, "getppid") == "status -31")
+    }
+
+    @Test("the calls that a trace of the launcher's tests found are all a worker's filter's")
+    func traced() throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let list = try String(
+            contentsOf: root.appending(path: "Launcher/syscalls.txt"), encoding: .utf8)
+        let calls = list.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+        #expect(
+            Set(calls.map { $0[0] }).isSuperset(of: ["builder", "launcher", "sandbox", "worker"]))
+        let workers = Set(LauncherFilters.workerCalls.map { Self.name($0.call) })
+        for call in calls where call[0] == "worker" {
+            #expect(workers.contains(call[1]), "\(call[1])")
+        }
+        for call in calls where call[1] != "keyctl" {
+            #expect(!Syscall.forbidden.contains(call[1]), "\(call[1])")
+        }
     }
 
     @Test("no shipped profile allows what no profile may allow", arguments: Profiles.names)

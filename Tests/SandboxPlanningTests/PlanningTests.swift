@@ -85,6 +85,18 @@ func contents(of name: String, in request: LaunchRequest) -> String? {
             !other.contains { $0.hasPrefix("http_proxy") || $0.hasPrefix("NIX_OUTPUT_CHECKED") })
     }
 
+    @Test("fixed outputs are copied, whatever the profile says, and others may stay where they are")
+    func handOver() throws {
+        var fixed = build()
+        fixed.derivation.outputs = [
+            .out: .fixed(path(1, "x"), ContentAddress(method: .flat, digest: .of(.sha256, "")))
+        ]
+        let request = try plan(fixed, settings: settings)
+        #expect(request.handOver == .copied)
+        #expect(try LaunchRequest(decoding: request.encoded) == request)
+        #expect(try plan(build(), settings: settings).handOver == .inPlace)
+    }
+
     @Test("values pass as files under a name that follows from the variable")
     func passAsFile() throws {
         let request = try plan(

@@ -18,6 +18,8 @@ final class Build {
     /// The objects that the build makes, in the order of its outputs.
     var outputs: [StoreObjectName] = []
     var mayBeKept = false
+    /// What the engine asked for; the profile may be stricter.
+    var handOver = LaunchRequest.HandOver.copied
     var user: LentUser?
     var work: WorkDirectory?
     var cgroup: BuildCgroup?

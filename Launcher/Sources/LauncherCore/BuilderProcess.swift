@@ -23,6 +23,11 @@ extension FirstProcess {
 
     /// The builder's process, which has no rights any more.
     private func runBuilder() -> Never {
+        do {
+            try nameProcess("kiln-builder")
+        } catch {
+            CLinux_exit(125)
+        }
         for step in plan.steps where step.actor == .builder {
             do {
                 try performAsBuilder(step)

@@ -295,8 +295,8 @@ extension FirstProcess {
         }
     }
 
-    /// Reads the kernel's list of mounts: everything is private, and read-only unless it is a place
-    /// that the builder may write to.
+    /// Reads the kernel's list of mounts: everything that was asked for, and nothing else, is there and
+    /// private, and read-only unless it is a place that the builder may write to.
     func verifyMounts() throws(StepFailure) {
         var found = CLinux_status()
         let list = try applied(to: bytes("/proc/self/mountinfo")) { () throws(Failure) in
@@ -309,7 +309,10 @@ extension FirstProcess {
             return try readStream(file.number, limit: 64 << 20)
         }
         guard found.isSameFile(as: rootStatus) else { throw StepFailure(errno: CLinux_EXDEV) }
-        try verify(mountList: list, writable: writable)
+        let expected = ExpectedMounts(
+            writable: writable, store: plan.logicalStore, inputs: plan.request.inputs,
+            trees: plan.profile.hostMounts.map { $0.target } + [bytes("/proc")])
+        try expected.verify(list)
     }
 
     /// Makes a place in the sandbox's root and attaches a mount to it.

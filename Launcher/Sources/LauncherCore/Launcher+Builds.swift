@@ -36,6 +36,7 @@ extension Launcher {
             build.profile = policies.profiles[Int(profile.rawValue)]
             build.outputs = launch.outputs
             build.mayBeKept = launch.keepsFailed
+            build.handOver = launch.handOver
             build.request = launch
             networks.expectBuild()
             conversation.send(.prepared(id, user.user))

@@ -8,12 +8,14 @@ extension Launcher {
             preconditionFailure("an ended build has both")
         }
         let profile = build.chosenProfile
+        let copies =
+            build.handOver == .copied || profile.alwaysCopiesOutputs || !profile.network.isIsolated
         startTaking(build, .takeOutputs(build), keeping: [work.out.number]) { staging in
             LauncherCore.takeOutputs(
                 from: work.out.number, names: build.outputs,
                 builder: FileOwner(user: user.user, group: user.group),
                 newOwner: FileOwner(user: .root, group: .root), limits: profile.outputs,
-                copies: profile.alwaysCopiesOutputs, staging: staging)
+                copies: copies, staging: staging)
         }
     }
 

@@ -47,6 +47,19 @@ final class FakeLauncher: @unchecked Sendable {
         var mostAtOnce = 0
         var outOfOrder = 0
         var requests: [LaunchRequest] = []
+        /// What builds were prepared by: a generation's first byte, and a profile's number.
+        var prepared: [[UInt16]] = []
+    }
+
+    /// The first byte of the generation that the launcher has.
+    private let generation = Mutex<UInt8>(7)
+    /// What the engine is handed, once, when it prepares its next build; nothing hands nothing.
+    private let handed = Mutex<[UInt8]?>(nil)
+
+    /// Has another generation from now on, which the engine hears of when it prepares something, if at all.
+    func reload(_ first: UInt8, handing bytes: [UInt8]?) {
+        handed.withLock { $0 = bytes }
+        generation.withLock { $0 = first }
     }
 
     init(_ socket: PacketSocket, root: String, users: Int = 64) {
@@ -122,7 +135,24 @@ final class FakeLauncher: @unchecked Sendable {
         _ descriptors: [SharedDescriptor]
     ) {
         switch request {
-        case .prepare:
+        case .prepare(_, let named, let profile):
+            counters.withLock {
+                $0.prepared.append([UInt16(named.bytes[0]), profile.rawValue])
+            }
+            let current = generation.withLock { $0 }
+            guard named.bytes[0] == current else {
+                let bytes = handed.withLock { $0.take() }
+                if let bytes, let memory = try? sealedMemory(named: "test", holding: bytes) {
+                    memory.withNumber {
+                        say(
+                            .reloaded(Generation(bytes: [UInt8](repeating: current, count: 32))),
+                            [$0])
+                    }
+                }
+                build.phase = build.phase.after(.stepFailed)
+                say(.refused(id, Refusal(.staleGeneration)))
+                return
+            }
             guard builds.values.count(where: \.hasUser) < users else {
                 build.phase = .unknown
                 say(.noUser(id))

@@ -55,6 +55,12 @@ final class TestStore {
                 profiles: EngineProfiles(
                     byName: ["default": profile, "fixed-output": profile, "relaxed": secret]),
                 generation: Generation(bytes: [UInt8](repeating: 7, count: 32)),
+                readProfiles: { (bytes) throws(PoliciesUnreadable) in
+                    guard let number = bytes.first else { throw PoliciesUnreadable("are empty") }
+                    let profile = EngineProfile(number: ProfileNumber(rawValue: UInt16(number)))
+                    return EngineProfiles(
+                        byName: number == 0 ? ["other": profile] : ["default": profile])
+                },
                 whenQuarantined: { user in quarantined.users.withLock { $0.append(user) } }),
             launcher: OwnedDescriptor(takingOwnershipOf: numbers.0))
     }
