@@ -148,7 +148,9 @@ extension Launcher {
         }
     }
 
-    /// Takes a new generation whole, or nothing of it. Builds that are prepared keep the profile that they have;
+    /// Takes a new generation whole, or nothing of it.
+    ///
+    /// Builds that are prepared keep the profile that they have;
     /// what the engine asks for by the old generation's name from now on is refused.
     private func reload(
         _ memory: ControlDoor.Memory, passingOn forEngine: ControlDoor.Memory

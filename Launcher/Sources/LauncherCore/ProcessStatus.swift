@@ -22,6 +22,8 @@ struct ProcessStatus {
     /// Opens this process's own, to be read later, also under a filter that allows no open.
     ///
     /// - Parameter proc: The top of a proc that only root mounts.
+    /// - Returns: The file, which the caller owns.
+    /// - Throws: What the kernel refused, or `EPERM` when it is no proc.
     static func open(in proc: CInt) throws(Failure) -> Descriptor {
         guard Int64(try check(CLinux_file_system_type(proc))) == CLinux_PROC_SUPER_MAGIC else {
             throw Failure(errno: Int32(CLinux_EPERM))

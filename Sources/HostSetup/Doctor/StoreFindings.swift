@@ -7,6 +7,7 @@ import SystemCalls
 /// - Parameters:
 ///   - root: The directory that holds `nix`; an absolute path without a slash at its end, `/` being empty.
 ///   - isRoot: Whether root asks.
+/// - Returns: A finding for each property, in a fixed order.
 public func storeFindings(root: String, isRoot: Bool) -> [Finding] {
     [storePermissions(root: root, isRoot: isRoot), space(root: root)]
         + (isRoot ? [users(), engineAccount()] : []) + [units()]

@@ -109,7 +109,9 @@ extension HeldFile {
         try check(CLinux_fchownat(number, owner.user.rawValue, owner.group.rawValue))
     }
 
-    /// Sets the mode and reads it back: rights that are to be gone are gone. Not for ``Access/place``.
+    /// Sets the mode, and reads back that rights that are to be gone are gone.
+    ///
+    /// Not for ``Access/place``.
     func change(mode: UInt32) throws(Failure) {
         try check(CLinux_fchmod(number, mode))
         let now = try status()
