@@ -241,6 +241,11 @@ final class Launcher {
                 build.firstProcess = nil
             }
             if let cgroup = build.cgroup { removeAtLast(cgroup) }
+            if let killer = build.killer.take() {
+                // It has the user's id itself, and would be taken for one that is left.
+                killer.stop()
+                _ = killer.finish()
+            }
             // Whoever lends the user next looks for itself; this is for users that nobody lends again.
             if let user = build.user, !user.isCaller, !user.isClean {
                 ignoringFailure { () throws(Failure) in
