@@ -170,7 +170,11 @@ private final class FaultBench {
         let outcome = try Self.run(root, under: [])
         #expect(outcome.isPublished && outcome.log == baseline)
         #expect(unlink(store + Self.object) == 0)
-        #expect(try LauncherTests.LifeTests.survivors() == 0)
+        // A killer of a launcher that ended may need a moment to see that.
+        #expect(
+            try LauncherTests.HostileEngineTests.comes {
+                try LauncherTests.LifeTests.survivors() == 0
+            })
         for place in ["work", "staging", "trash"] {
             #expect(try LauncherTests.LifeTests.entries(root + "/nix/var/kiln/" + place) == [])
         }
