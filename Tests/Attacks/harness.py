@@ -8,7 +8,6 @@ import errno
 import hashlib
 import os
 import pathlib
-import shutil
 import socket
 import stat
 import subprocess
@@ -63,6 +62,7 @@ class Built:
     path: pathlib.Path | None
     text: str
     seconds: float
+    raw: bytes = b""  # what was printed, as it was
 
 
 class Host:
@@ -81,7 +81,8 @@ class Host:
 
     def close(self) -> None:
         self._listeners.close()
-        shutil.rmtree(self.base, ignore_errors=True)
+        # Not Python's: a builder's tree may be deeper than its stack.
+        subprocess.run(["rm", "-rf", self.base], check=True)
         for path in ("/dev/shm/kiln-canary", "/tmp/kiln-canary"):
             pathlib.Path(path).unlink(missing_ok=True)
         for command in (["-M"], ["-S"], ["-Q"]):
@@ -121,7 +122,7 @@ class Host:
         for line in text.splitlines():
             if line.startswith("/nix/store/") and done.returncode == 0:
                 path = pathlib.Path(str(self.root) + line.strip())
-        return Built(done.returncode == 0, path, text, time.monotonic() - begin)
+        return Built(done.returncode == 0, path, text, time.monotonic() - begin, done.stdout)
 
     def outside(self, script: str, *, user: int | None = USER, inputs: dict[str, str] | None = None) -> Built:
         """Runs a builder's script with nothing around it, as an ordinary user or as root."""
@@ -141,8 +142,9 @@ class Host:
             done = subprocess.run(
                 words, env=environment, cwd=place, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, timeout=120)
             log.seek(0)
-            text = log.read().decode("utf-8", "replace")
-        return Built(done.returncode == 0, out if out.exists() or out.is_symlink() else None, text, time.monotonic() - begin)
+            raw = log.read()
+        found = out if out.exists() or out.is_symlink() else None
+        return Built(done.returncode == 0, found, raw.decode("utf-8", "replace"), time.monotonic() - begin, raw)
 
     def service(self) -> Verdict:
         """Whether somebody else's trivial build still works."""
